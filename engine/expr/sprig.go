@@ -72,14 +72,6 @@ func boundedSprig(name string) makeFunc {
 		return func(b *budget) any {
 			return func(from, to, step int) []int { return steps(b, from, to, step) }
 		}
-	case "derivePassword":
-		return func(b *budget) any {
-			f := sprig.GenericFuncMap()[name].(func(uint32, string, string, string, string) string)
-			return func(n uint32, kind, password, user, site string) string {
-				b.spend(maxSteps / 10) // a tenth of a second by design
-				return f(n, kind, password, user, site)
-			}
-		}
 	}
 	return boundedByArguments(name)
 }
@@ -139,8 +131,12 @@ func sign(n int) int {
 // steps counts from up or down to, which is left out.
 func steps(b *budget, from, to, step int) []int {
 	v := []int{}
+	if step == 0 {
+		return v
+	}
+	n := (float64(to) - float64(from)) / float64(step) // in float64 nothing overflows
+	b.spend(int(min(max(n, 0), maxSteps+1)))
 	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
-		b.spend(1)
 		v = append(v, i)
 	}
 	return v

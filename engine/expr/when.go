@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/casbin/govaluate"
+	"github.com/Knetic/govaluate"
 )
 
 // maxSource is how long an expression may be. Argo has no limit; etcd's is 1.5 MB

@@ -3,7 +3,7 @@ package expr
 import (
 	"time"
 
-	"github.com/casbin/govaluate"
+	"github.com/Knetic/govaluate"
 )
 
 // datesInUTC reads the date tokens again with UTC as the zone of those that name
