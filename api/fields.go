@@ -58,7 +58,7 @@ func (c *checker) check(path string, v any, t reflect.Type) any {
 func (c *checker) mismatch(path string, v any, want string) {
 	hint := ""
 	if _, isText := v.(string); !isText && strings.HasSuffix(want, "string") && isScalar(v) {
-		hint = fmt.Sprintf("quote it: \"%v\"", v)
+		hint = "quote it"
 	}
 	c.report(SeverityError, path, "must be "+want+", got "+wordFor(v), hint)
 }
