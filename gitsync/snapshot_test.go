@@ -1,0 +1,381 @@
+package gitsync
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+)
+
+// filled is a world with every kind of entry in it.
+func filled(t testing.TB) (*world, string) {
+	w := newWorld(t)
+	w.write("README.md", "hello\n")
+	w.write("base/deep/er/file.yaml", "a: 1\n")
+	w.write("run.sh", "#!/bin/sh\n")
+	w.write("crlf.txt", "a\r\nb\r\n")
+	w.write(".gitattributes", "* text=auto eol=crlf\n")
+	if err := os.Chmod(filepath.Join(w.work, "run.sh"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../README.md", filepath.Join(w.work, "base/link")); err != nil {
+		t.Fatal(err)
+	}
+	return w, w.commit("fill")
+}
+
+func TestSnapshot(t *testing.T) {
+	w, commit := filled(t)
+	url := w.serve("")
+	for _, tt := range []struct{ name, url string }{{"path", w.bare}, {"smart HTTP", url}} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCache(t, CacheConfig{})
+			src := Source{URL: tt.url, Revision: "main"}
+			s, err := c.Snapshot(testContext(t), src, mustResolve(t, src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Release()
+			if err := fstest.TestFS(s.FS(), "README.md", "base/deep/er/file.yaml", "run.sh", "base/link"); err != nil {
+				t.Error(err)
+			}
+			if data, _ := fs.ReadFile(s.FS(), "crlf.txt"); string(data) != "a\nb\n" {
+				// git normalised it when it was added; what is stored is what is laid down
+				t.Errorf("crlf.txt is %q", data)
+			}
+			if data, err := fs.ReadFile(s.FS(), "base/link"); string(data) != "hello\n" {
+				t.Errorf("the link leads to %q, %v", data, err)
+			}
+			for _, name := range []string{".", "base", "base/deep/", "run.sh"} {
+				got, err := s.TreeHash(name)
+				if want := w.git("rev-parse", commit+":"+strings.TrimPrefix(strings.TrimSuffix(name, "/"), ".")); got != want {
+					t.Errorf("hash of %s is %s (%v), want %s", name, got, err, want)
+				}
+			}
+			if _, err := s.TreeHash("base/nothing"); !errors.Is(err, ErrNoFile) {
+				t.Errorf("hash of a missing path: %v", err)
+			}
+			info, err := os.Stat(filepath.Join(s.Dir(), "run.sh"))
+			if err != nil || info.Mode() != 0o555 || info.ModTime().UTC().Format("2006-01-02 15:04:05") != "2026-01-02 03:04:05" {
+				t.Errorf("run.sh is %v %v (%v)", info.Mode(), info.ModTime(), err)
+			}
+			if s.Commit != commit || s.Info.Author.Name != "Ada" || s.Info.Message != "fill\n" {
+				t.Errorf("the snapshot says %+v", s.Info)
+			}
+		})
+	}
+}
+
+func TestSnapshotsAreReusedWhenWholeAndMadeAgainWhenNot(t *testing.T) {
+	w, _ := filled(t)
+	c := newCache(t, CacheConfig{})
+	rev := mustResolve(t, w.source())
+	take := func(c *Cache) *Snapshot {
+		s, err := c.Snapshot(testContext(t), w.source(), rev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := take(c)
+	s.Release()
+	before, _ := os.Stat(filepath.Dir(s.Dir()))
+
+	again, err := OpenCache(c.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(again).Release()
+	if after, _ := os.Stat(filepath.Dir(s.Dir())); !os.SameFile(before, after) {
+		t.Error("a whole snapshot was made again")
+	}
+	readme := filepath.Join(s.Dir(), "README.md")
+	for name, damage := range map[string]func() error{
+		"a file that was changed": func() error {
+			return errors.Join(os.Chmod(readme, 0o644), os.WriteFile(readme, []byte("HELLO\n"), 0o644), os.Chmod(readme, 0o444))
+		},
+		"a file that is missing": func() error { return errors.Join(os.Chmod(s.Dir(), 0o755), os.Remove(readme)) },
+		"a marker that was cut off": func() error {
+			return errors.Join(os.Chmod(filepath.Join(filepath.Dir(s.Dir()), markerPart), 0o644), os.Truncate(filepath.Join(filepath.Dir(s.Dir()), markerPart), 10))
+		},
+		"an index that was cut off": func() error {
+			return errors.Join(os.Chmod(filepath.Join(filepath.Dir(s.Dir()), indexPart), 0o644), os.Truncate(filepath.Join(filepath.Dir(s.Dir()), indexPart), 10))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			fresh, err := OpenCache(c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := take(fresh)
+			defer s.Release()
+			if data, err := fs.ReadFile(s.FS(), "README.md"); string(data) != "hello\n" {
+				t.Errorf("README.md is %q, %v", data, err)
+			}
+		})
+	}
+}
+
+func TestOldSnapshotsAreSweptUnlessHeldOrInUse(t *testing.T) {
+	w := newWorld(t)
+	used := ""
+	c := newCache(t, CacheConfig{Keep: 2, InUse: func(dir string) bool { return used != "" && dir == used }})
+	var dirs []string
+	var held *Snapshot
+	for i := range 6 {
+		w.commit("next")
+		s, err := c.Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, s.Dir())
+		switch i {
+		case 0:
+			held = s
+			continue
+		case 1:
+			used = s.Dir()
+		}
+		s.Release()
+	}
+	exists := func(i int) bool { _, err := os.Stat(dirs[i]); return err == nil }
+	for i, want := range []bool{true, true, false, false, true, true} {
+		if exists(i) != want {
+			t.Errorf("snapshot %d is there: %v, want %v", i, exists(i), want)
+		}
+	}
+	held.Release()
+	held.Release()
+	w.commit("last")
+	s, err := c.Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	if exists(0) {
+		t.Error("a released snapshot was not swept")
+	}
+}
+
+func TestAForcePushToAnOlderCommitIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.write("v", "1")
+	old := w.commit("one")
+	w.write("v", "2")
+	w.commit("two")
+	url := w.serve("")
+	for _, at := range []string{w.bare, url} {
+		c := newCache(t, CacheConfig{})
+		src := Source{URL: at, Revision: "main"}
+		want := func(content string) {
+			t.Helper()
+			s, err := c.Snapshot(testContext(t), src, mustResolve(t, src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Release()
+			if data, _ := fs.ReadFile(s.FS(), "v"); string(data) != content {
+				t.Errorf("%s: v is %q, want %q", at, data, content)
+			}
+		}
+		tip := w.git("rev-parse", "HEAD")
+		want("2")
+		w.git("push", "-q", "--force", "origin", old+":main")
+		want("1")
+		w.git("push", "-q", "--force", "origin", tip+":main")
+		want("2")
+		w.git("push", "-q", "origin", ":main")
+		if _, err := Resolve(testContext(t), src); !errors.Is(err, ErrEmpty) {
+			t.Errorf("%s: a deleted branch: %v", at, err)
+		}
+		w.git("push", "-q", "origin", "main")
+	}
+}
+
+func TestACommitThatIsNoTipIsFetched(t *testing.T) {
+	w := newWorld(t)
+	w.write("v", "1")
+	old := w.commit("one")
+	w.write("v", "2")
+	w.commit("two")
+	w.git("tag", "-a", "-m", "x", "v1")
+	w.git("push", "-q", "origin", "v1")
+	w.git("push", "-q", "origin", ":main")
+	url := w.serve("")
+	for name, allow := range map[string]string{"by its hash": "true", "by the history of a branch": "false"} {
+		t.Run(name, func(t *testing.T) {
+			git(t, w.bare, "config", "uploadpack.allowReachableSHA1InWant", allow)
+			c := newCache(t, CacheConfig{})
+			s, err := c.Snapshot(testContext(t), Source{URL: url}, Revision{Commit: old})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Release()
+			if data, _ := fs.ReadFile(s.FS(), "v"); string(data) != "1" {
+				t.Errorf("v is %q", data)
+			}
+		})
+	}
+	t.Run("an annotated tag whose commit no branch is at", func(t *testing.T) {
+		c := newCache(t, CacheConfig{})
+		src := Source{URL: url, Revision: "v1"}
+		s, err := c.Snapshot(testContext(t), src, mustResolve(t, src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release()
+	})
+	t.Run("one that nobody has", func(t *testing.T) {
+		for _, at := range []string{url, w.bare} {
+			c := newCache(t, CacheConfig{})
+			if _, err := c.Snapshot(testContext(t), Source{URL: at}, Revision{Commit: strings.Repeat("1", 40)}); !errors.Is(err, ErrNoRevision) {
+				t.Errorf("%s: got %v", at, err)
+			}
+			if left, _ := filepath.Glob(filepath.Join(c.cfg.Dir, "*")); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		}
+	})
+}
+
+func TestContentThatIsRefused(t *testing.T) {
+	link := func(target string) func(*world) {
+		return func(w *world) {
+			w.write("d/x", "")
+			if err := os.Symlink(target, filepath.Join(w.work, "d/link")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tests := []struct {
+		name string
+		make func(*world)
+		cfg  CacheConfig
+		says string // "" = accepted
+	}{
+		{name: "an absolute link", make: link("/etc/passwd"), says: "d/link leads out"},
+		{name: "a link above the root", make: link("../../x"), says: "d/link leads out"},
+		{name: "a link within", make: link("../d/x")},
+		{name: "a link to nothing within", make: link("nothing")},
+		{name: "a link that climbs through another", make: func(w *world) {
+			link("s/../../x")(w)
+			if err := os.Symlink("..", filepath.Join(w.work, "d/s")); err != nil {
+				t.Fatal(err)
+			}
+		}, says: "d/link leads out"},
+		{name: "a link to itself", make: link("link"), says: "d/link leads out"},
+		{name: "too many bytes", make: func(w *world) { w.write("big", lines(200, "x")) }, cfg: CacheConfig{MaxBytes: 500}, says: "larger than 500 bytes"},
+		{name: "too many files", make: func(w *world) { w.write("a", ""); w.write("b", "") }, cfg: CacheConfig{MaxFiles: 1}, says: "more than 1 files"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.make(w)
+			w.commit("x")
+			s, err := newCache(t, tt.cfg).Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
+			if err == nil {
+				s.Release()
+			}
+			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("got %v, want %q", err, tt.says)
+			}
+		})
+	}
+	t.Run("a tree that holds .git", func(t *testing.T) {
+		for _, name := range []string{".git", ".GIT", "..", "a/b", ".git "} {
+			if checkEntryName(name) == nil {
+				t.Errorf("%q is accepted", name)
+			}
+		}
+	})
+}
+
+func TestSubmodulesAreNamedAndNotFetched(t *testing.T) {
+	w := newWorld(t)
+	w.write("a", "")
+	first := w.commit("one")
+	w.git("update-index", "--add", "--cacheinfo", "160000,"+first+",vendor/sub")
+	w.git("commit", "-q", "-m", "two")
+	w.git("push", "-q", "origin", "main")
+	s, err := newCache(t, CacheConfig{}).Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	if got := s.Submodules(); len(got) != 1 || got[0] != "vendor/sub" {
+		t.Errorf("submodules are %v", got)
+	}
+	if entries, err := fs.ReadDir(s.FS(), "vendor/sub"); err != nil || len(entries) != 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+}
+
+func TestLargeFilesAreStreamed(t *testing.T) {
+	w := newWorld(t)
+	big := bytes.Repeat([]byte("0123456789abcdef"), 20<<20/16)
+	w.write("big", string(big))
+	w.commit("one")
+	for _, packed := range []bool{false, true} {
+		if packed {
+			git(t, w.bare, "gc", "-q")
+		}
+		s, err := newCache(t, CacheConfig{}).Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(s.Dir(), "big")); !bytes.Equal(got, big) {
+			t.Errorf("packed %v: got %d bytes, %v", packed, len(got), err)
+		}
+		s.Release()
+	}
+}
+
+func TestManySnapshotsAtOnceAreMadeOnce(t *testing.T) {
+	w, _ := filled(t)
+	c := newCache(t, CacheConfig{})
+	rev := mustResolve(t, w.source())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := c.Snapshot(testContext(t), w.source(), rev)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Release()
+		})
+	}
+	wg.Wait()
+	if len(c.held) != 0 || len(c.busy) != 0 {
+		t.Errorf("left: held %v, busy %v", c.held, c.busy)
+	}
+}
+
+func TestGitRepositoriesThatBorrowObjectsAreRead(t *testing.T) {
+	w, commit := filled(t)
+	borrower := filepath.Join(t.TempDir(), "borrower.git")
+	git(t, "/", "clone", "-q", "--bare", "--shared", w.bare, borrower)
+	s, err := newCache(t, CacheConfig{}).Snapshot(testContext(t), Source{URL: borrower}, Revision{Commit: commit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+}
+
+func TestCheckLFS(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("a", 64) + "\nsize 12345\n"
+	if err := CheckLFS("m/metrics.json", []byte(pointer)); !errors.Is(err, ErrLFS) || !strings.Contains(err.Error(), "m/metrics.json") {
+		t.Errorf("got %v", err)
+	}
+	if err := CheckLFS("x", []byte("version: 1\n")); err != nil {
+		t.Error(err)
+	}
+}
