@@ -21,18 +21,38 @@ import (
 // with an error among the problems are left out. Problems come in the order of
 // the file.
 func Decode(file string, data []byte) ([]*Object, Problems) {
-	docs, problems := parse(file, data)
+	documents, problems := Parse(file, data)
 	var objects []*Object
-	for _, doc := range docs {
-		d := &decoder{origin: &Object{Origin: Position{File: file, Line: doc.Line}, node: doc}}
-		raw := d.convert(doc)
-		if !d.failed() && raw != nil {
-			objects = append(objects, d.decodeAny(raw)...)
+	for _, doc := range documents {
+		d := &decoder{origin: doc}
+		if doc.Raw == nil {
+			d.report(SeverityError, "", "a manifest must be a map with apiVersion and kind, got "+doc.root, "")
+		} else if o := d.decode(doc.Raw); o != nil {
+			objects = append(objects, o)
 		}
 		problems = append(problems, d.problems...)
 	}
 	sortProblems(problems)
 	return objects, problems
+}
+
+// Parse reads the documents of one file, manifests or not, a List unrolled:
+// Raw, what identifies the object where it is given, and positions. Raw is nil
+// for a document that is no map. Nothing but the form of the file is checked.
+func Parse(file string, data []byte) ([]*Object, Problems) {
+	nodes, problems := parse(file, data)
+	var documents []*Object
+	for _, node := range nodes {
+		doc := &Object{Origin: Position{File: file, Line: node.Line}, node: node}
+		d := &decoder{origin: doc}
+		value := d.convert(node)
+		if value != nil && !d.failed() {
+			documents = append(documents, d.unroll(value)...)
+		}
+		problems = append(problems, d.problems...)
+	}
+	sortProblems(problems)
+	return documents, problems
 }
 
 // FromRaw makes an object of values that were made from a manifest, such as a
@@ -43,6 +63,21 @@ func FromRaw(raw map[string]any, source *Object) (*Object, Problems) {
 	o := d.decode(raw)
 	sortProblems(d.problems)
 	return o, d.problems
+}
+
+// Into decodes a document that is no manifest into a Go value. Fields that the
+// value does not have are errors.
+func (o *Object) Into(value any) Problems {
+	d := &decoder{origin: o}
+	t := reflect.TypeOf(value).Elem()
+	known := d.checker(SeverityError).check("", o.Raw, t)
+	if !d.failed() {
+		if err := fill(known, value); err != nil {
+			d.report(SeverityError, "", fmt.Sprintf("does not fit %s: %v", t.Name(), err), "")
+		}
+	}
+	sortProblems(d.problems)
+	return d.problems
 }
 
 // Embedded decodes a manifest that stands inside an object, such as the
@@ -88,48 +123,32 @@ func (d *decoder) failed() bool {
 }
 
 // convert gives the JSON values of a document, nil for an empty one.
-func (d *decoder) convert(doc *yaml.Node) map[string]any {
+func (d *decoder) convert(doc *yaml.Node) any {
 	c := newConverter(func(line int, path, message, hint string) {
 		d.problems = append(d.problems, Problem{Severity: SeverityError,
 			Position: Position{File: d.origin.Origin.File, Line: line}, Path: path, Message: message, Hint: hint})
 	})
-	switch v := c.value(doc, "", 0).(type) {
-	case nil:
-		return nil
-	case map[string]any:
-		return v
-	default:
-		if !d.failed() {
-			d.report(SeverityError, "", "a manifest must be a map with apiVersion and kind, got "+wordFor(v), "")
-		}
-		return nil
-	}
+	return c.value(doc, "", 0)
 }
 
-// decodeAny decodes a manifest or each manifest of a List.
-func (d *decoder) decodeAny(raw map[string]any) []*Object {
-	if raw["kind"] != "List" || raw["apiVersion"] != "v1" {
-		if o := d.decode(raw); o != nil {
-			return []*Object{o}
-		}
-		return nil
+// unroll gives a document as it is, or each item of a List.
+func (d *decoder) unroll(value any) []*Object {
+	o := &Object{Origin: d.origin.Origin, node: d.origin.node, root: wordFor(value)}
+	o.Raw, _ = value.(map[string]any)
+	if o.Raw["kind"] != "List" || o.Raw["apiVersion"] != "v1" {
+		o.identify()
+		return []*Object{o}
 	}
-	items, ok := raw["items"].([]any)
-	if !ok && raw["items"] != nil {
-		d.report(SeverityError, "items", "must be a list of manifests, got "+wordFor(raw["items"]), "")
-		return nil
+	items, ok := o.Raw["items"].([]any)
+	if !ok && o.Raw["items"] != nil {
+		d.report(SeverityError, "items", "must be a list of manifests, got "+wordFor(o.Raw["items"]), "")
 	}
-	_, node := child(d.origin.node, step{key: "items", index: -1})
+	_, node := child(o.node, step{key: "items", index: -1})
 	var objects []*Object
 	for i, item := range items {
-		m, ok := item.(map[string]any)
-		if !ok {
-			d.report(SeverityError, IndexPath("items", i), "must be a manifest, got "+wordFor(item), "")
-			continue
-		}
 		_, itemNode := child(node, step{index: i})
 		of := &decoder{origin: &Object{Origin: d.origin.Position(IndexPath("items", i)), node: follow(itemNode)}}
-		objects = append(objects, of.decodeAny(m)...)
+		objects = append(objects, of.unroll(item)...)
 		d.problems = append(d.problems, of.problems...)
 	}
 	return objects
@@ -137,8 +156,9 @@ func (d *decoder) decodeAny(raw map[string]any) []*Object {
 
 func (d *decoder) decode(raw map[string]any) *Object {
 	o := &Object{Raw: raw, Origin: d.origin.Origin, node: d.origin.node}
-	o.APIVersion = d.word(raw, "apiVersion")
-	o.Kind = d.word(raw, "kind")
+	o.identify()
+	d.need(raw, "apiVersion")
+	d.need(raw, "kind")
 	if d.failed() {
 		return nil
 	}
@@ -155,26 +175,22 @@ func (d *decoder) decode(raw map[string]any) *Object {
 	return o
 }
 
-// word is a field that must be there and be text.
-func (d *decoder) word(raw map[string]any, field string) string {
-	switch v := raw[field].(type) {
-	case string:
-		if v != "" {
-			return v
-		}
-	case nil:
-	default:
+// need reports a field that is not there or is no text.
+func (d *decoder) need(raw map[string]any, field string) {
+	v := raw[field]
+	if text, ok := v.(string); ok && text != "" {
+		return
+	} else if v != nil && !ok {
 		d.report(SeverityError, field, "must be a string, got "+wordFor(v), "")
-		return ""
+		return
 	}
 	hint := "every manifest needs apiVersion, kind and metadata.name"
 	for _, key := range sortedKeys(raw) {
-		if Nearest(key, []string{field}) != "" {
+		if Nearest(key, []string{field}) != "" && key != field {
 			hint = "is `" + key + "` meant to be it?"
 		}
 	}
 	d.report(SeverityError, field, "missing", hint)
-	return ""
 }
 
 func (d *decoder) metadata(o *Object, k kind) {
@@ -188,14 +204,20 @@ func (d *decoder) metadata(o *Object, k kind) {
 	if k.typ == nil {
 		d.checker(SeverityWarning).check("metadata", meta, reflect.TypeFor[metav1.ObjectMeta]())
 	}
+	d.names(o, k)
+}
+
+// identify fills what the object says of itself.
+func (o *Object) identify() {
+	o.APIVersion, _ = o.Raw["apiVersion"].(string)
+	o.Kind, _ = o.Raw["kind"].(string)
+	meta, _ := o.Raw["metadata"].(map[string]any)
 	o.Name, _ = meta["name"].(string)
-	o.GenerateName, _ = meta["generateName"].(string)
+	if o.Name == "" {
+		o.GenerateName, _ = meta["generateName"].(string)
+	}
 	o.Namespace, _ = meta["namespace"].(string)
 	o.Labels, o.Annotations = stringMap(meta["labels"]), stringMap(meta["annotations"])
-	if o.Name != "" {
-		o.GenerateName = ""
-	}
-	d.names(o, k)
 }
 
 func stringMap(v any) map[string]string {
@@ -264,11 +286,7 @@ func (d *decoder) typed(o *Object, k kind) {
 		return
 	}
 	typed := reflect.New(k.typ).Interface()
-	data, err := json.Marshal(known)
-	if err == nil {
-		err = json.Unmarshal(data, typed)
-	}
-	if err != nil {
+	if err := fill(known, typed); err != nil {
 		d.report(SeverityError, "", fmt.Sprintf("does not fit %s: %v", o.Kind, err), "")
 		return
 	}
@@ -278,6 +296,14 @@ func (d *decoder) typed(o *Object, k kind) {
 		}
 	}
 	o.Typed = typed
+}
+
+func fill(known, into any) error {
+	data, err := json.Marshal(known)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
 }
 
 // sortProblems orders by line, keeping the order of what is said of one line.

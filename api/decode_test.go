@@ -54,7 +54,7 @@ func TestProblemsNameFileLinePathAndWhatToDo(t *testing.T) {
 		"a merge with text":                   {"a: &a x\nb:\n  <<: *a\n", []string{"3: error: b: << must name a map or a list of maps"}},
 		"an alias of itself":                  {"a: &a\n- *a\n", []string{"2: error: a[0][0]: the alias *a stands for something that holds the alias itself (write it out, or in smaller files)"}},
 		"a List whose items are no list":      {"apiVersion: v1\nkind: List\nitems: {}\n", []string{"3: error: items: must be a list of manifests, got map"}},
-		"a broken item of a List":             {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: 5}\n- 3\n", []string{"6: error: metadata.name: missing (every manifest needs apiVersion, kind and metadata.name)", "6: error: metadata.name: must be a string, got number (quote it)", "7: error: items[1]: must be a manifest, got number"}},
+		"a broken item of a List":             {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: 5}\n- 3\n", []string{"6: error: metadata.name: missing (every manifest needs apiVersion, kind and metadata.name)", "6: error: metadata.name: must be a string, got number (quote it)", "7: error: a manifest must be a map with apiVersion and kind, got number"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems := Decode("f.yaml", []byte(tc.in))

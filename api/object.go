@@ -31,7 +31,8 @@ type Object struct {
 	// Origin is where the object starts.
 	Origin Position
 
-	node *yaml.Node // root mapping of the document, for positions
+	node *yaml.Node // root of the document, for positions
+	root string     // what the root is, in words
 }
 
 // Title names the object to people, as "Workflow train" or "Workflow train-"
