@@ -1,0 +1,238 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pawl-dev/pawl/api"
+)
+
+// scope says which names a text may refer to.
+type scope struct {
+	at place
+	// kind is "workflow" (values of the workflow alone), "template" (inside a
+	// template), "task" (the fields of a task or step of parent) or "outputs"
+	// (the outputs of parent, when all its tasks are over).
+	kind     string
+	template *Template // whose inputs are seen
+	parent   *Template
+	task     *Task
+	loop     bool
+	retrying bool
+}
+
+// text parses a field and checks what it refers to.
+func (c *compiler) text(s scope, source string, at place) *Text {
+	t, err := parseText(source)
+	if err != nil {
+		c.errorf(at, "%v", err)
+		return t
+	}
+	for _, name := range t.Names() {
+		if why, hint := s.check(c, name); why != "" {
+			if t.HasExpression() {
+				c.warn(at, why, hint) // ?? or ?. may guard it
+			} else {
+				c.problem(at, why, hint)
+			}
+		}
+	}
+	return t
+}
+
+// check says why a name cannot be resolved in the scope; "" when it can, or when
+// it is no name of Argo's, which stays as it is.
+func (s scope) check(c *compiler, name string) (why, hint string) {
+	head, rest, _ := strings.Cut(name, ".")
+	unresolved := fmt.Sprintf("failed to resolve {{%s}}", name)
+	switch head {
+	case "workflow":
+		return c.checkGlobal(name, rest, unresolved)
+	case "inputs":
+		return s.checkInput(rest, unresolved)
+	case "outputs":
+		return s.checkOutput(rest, unresolved)
+	case "item":
+		if s.kind == "task" && s.loop {
+			return "", ""
+		}
+		return unresolved, "there is an item only in a task or step with withItems, withParam or withSequence"
+	case "tasks", "steps":
+		if rest == "name" || rest == "" {
+			return "", ""
+		}
+		return s.checkTask(c, name, unresolved)
+	}
+	return "", ""
+}
+
+func (c *compiler) checkGlobal(name, rest, unresolved string) (why, hint string) {
+	if _, ok := c.plan.Globals[name]; ok {
+		return "", ""
+	}
+	field, of, _ := strings.Cut(rest, ".")
+	switch field {
+	case "status", "failures", "duration", "", "labels", "annotations", "scheduledTime", "priority":
+		return "", ""
+	case "outputs":
+		return "not run by pawl yet: {{" + name + "}}", "pass the output on by steps or tasks"
+	case "parameters":
+		if of == "" {
+			return "", ""
+		}
+		var known []string
+		for _, p := range c.plan.Parameters {
+			known = append(known, p.Name)
+		}
+		return unresolved, meant(of, known, "add the parameter to spec.arguments.parameters")
+	}
+	return unresolved, ""
+}
+
+func (s scope) checkInput(rest, unresolved string) (why, hint string) {
+	if s.template == nil {
+		return unresolved, "there are no inputs here"
+	}
+	kind, name, _ := strings.Cut(rest, ".")
+	switch {
+	case name == "":
+		return "", ""
+	case kind == "parameters":
+		if parameterIndex(s.template, name) >= 0 {
+			return "", ""
+		}
+		var known []string
+		for _, p := range s.template.Inputs {
+			known = append(known, p.Name)
+		}
+		return unresolved, meant(name, known, "add it to the template's inputs.parameters")
+	case kind == "artifacts":
+		name = strings.TrimSuffix(name, ".path")
+		if artifactIndex(s.template, name) >= 0 {
+			return "", ""
+		}
+		var known []string
+		for _, a := range s.template.InputArtifacts {
+			known = append(known, a.Name)
+		}
+		return unresolved, meant(name, known, "add it to the template's inputs.artifacts")
+	}
+	return unresolved, ""
+}
+
+func (s scope) checkOutput(rest, unresolved string) (why, hint string) {
+	if s.template == nil {
+		return unresolved, ""
+	}
+	kind, name, _ := strings.Cut(rest, ".")
+	name = strings.TrimSuffix(name, ".path")
+	var known []string
+	for _, p := range s.template.OutputParameters {
+		if kind == "parameters" {
+			known = append(known, p.Name)
+		}
+	}
+	for _, a := range s.template.OutputArtifacts {
+		if kind == "artifacts" {
+			known = append(known, a.Name)
+		}
+	}
+	for _, k := range known {
+		if k == name {
+			return "", ""
+		}
+	}
+	return unresolved, meant(name, known, "add it to the template's outputs")
+}
+
+// checkTask checks a name that begins with tasks. or steps.: the task exists, is
+// over by then, and has the output.
+func (s scope) checkTask(c *compiler, name, unresolved string) (why, hint string) {
+	if s.parent == nil {
+		return unresolved, "tasks and steps are seen only by their siblings; pass the value as an argument"
+	}
+	of, rest, _ := taskOf(name)
+	t := s.parent.Task(of)
+	if t == nil {
+		return unresolved, meant(of, s.parent.taskNames(), "")
+	}
+	if word := strings.TrimSuffix(strings.SplitN(name, ".", 2)[0], "s"); word == "task" != (s.parent.Type == DAG) {
+		return unresolved, "write steps. in a steps template and tasks. in a dag"
+	}
+	if s.task != nil && !s.parent.before(t, s.task) {
+		if s.parent.Type == DAG {
+			return fmt.Sprintf("missing dependency '%s' for {{%s}}", of, name), "add it to the task's dependencies"
+		}
+		return unresolved, "a step sees the outputs of earlier groups only"
+	}
+	return t.checkField(rest, unresolved)
+}
+
+// before reports whether task a is over whenever b begins.
+func (t *Template) before(a, b *Task) bool {
+	if t.Type == Steps {
+		return a.Group < b.Group
+	}
+	seen := map[*Task]bool{}
+	queue := []*Task{b}
+	for len(queue) > 0 {
+		x := queue[0]
+		queue = queue[1:]
+		for _, n := range x.Needs {
+			if n == a {
+				return true
+			}
+			if !seen[n] {
+				seen[n] = true
+				queue = append(queue, n)
+			}
+		}
+	}
+	return false
+}
+
+func (t *Template) taskNames() []string {
+	var names []string
+	for _, x := range t.Tasks {
+		names = append(names, x.Name)
+	}
+	return names
+}
+
+// checkField checks what follows tasks.NAME.
+func (t *Task) checkField(rest, unresolved string) (why, hint string) {
+	field, name, _ := strings.Cut(rest, ".")
+	switch field {
+	case "id", "status", "exitCode", "startedAt", "finishedAt", "":
+		return "", ""
+	case "ip", "hostNodeName":
+		return "not run by pawl yet: " + strings.TrimPrefix(unresolved, "failed to resolve "), "local processes have no address of their own"
+	case "outputs":
+	default:
+		return unresolved, "known are id, status, exitCode, startedAt, finishedAt and outputs"
+	}
+	kind, name, _ := strings.Cut(name, ".")
+	if t.Template == nil || kind == "" || kind == "result" || kind == "exitCode" || name == "" {
+		return "", ""
+	}
+	var known []string
+	switch kind {
+	case "parameters":
+		for _, p := range t.Template.OutputParameters {
+			known = append(known, p.Name)
+		}
+	case "artifacts":
+		for _, a := range t.Template.OutputArtifacts {
+			known = append(known, a.Name)
+		}
+	}
+	for _, k := range known {
+		if k == name {
+			return "", ""
+		}
+	}
+	if n := api.Nearest(name, known); n != "" {
+		return unresolved, "did you mean " + n + "?"
+	}
+	return unresolved, fmt.Sprintf("template %s has no output of that name", t.Template.Name)
+}
