@@ -13,7 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pawl-dev/pawl/api"
 	"github.com/pawl-dev/pawl/testdata/demo"
+	"github.com/pawl-dev/pawl/testdata/starter"
 )
 
 // The demo's story stands on what its training really does. These tests run the
@@ -165,6 +167,32 @@ func TestTheDemoRepositoryNamesOnlyItsOwnFolder(t *testing.T) {
 			t.Errorf("a demo in %q is not refused", dir)
 		}
 	}
+}
+
+func TestTheShippedManifestsDecodeWithoutAWord(t *testing.T) {
+	check := func(name string, data []byte) {
+		if filepath.Ext(name) != ".yaml" || filepath.Base(name) == "kustomization.yaml" {
+			return
+		}
+		objects, problems := api.Decode(name, data)
+		if len(objects) == 0 || len(problems) > 0 {
+			t.Errorf("%s: %d objects, problems: %v", name, len(objects), problems)
+		}
+	}
+	repo, err := demo.Repository("/srv/demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range repo {
+		if !strings.Contains(name, "/overlays/") { // patches are no whole objects
+			check(name, data)
+		}
+	}
+	hello, err := starter.Files.ReadFile("hello.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("hello.yaml", hello)
 }
 
 // outcome is what a whole training leaves.
