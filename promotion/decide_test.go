@@ -1,6 +1,7 @@
 package promotion
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,45 @@ func TestCarryingOutDecisionsComesToRest(t *testing.T) {
 		}
 		if s.Running != s.Base.Digest {
 			t.Errorf("from %+v: rests with %q running and %q merged", start, s.Running, s.Base.Digest)
+		}
+	}
+}
+
+// Whatever the state: what must never happen does not.
+func TestDecideKeepsItsLaws(t *testing.T) {
+	digests := []string{"", digestOf("a"), digestOf("b"), digestOf("c")}
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func() string { return digests[random.IntN(len(digests))] }
+	yes := func() bool { return random.IntN(2) == 0 }
+	for range 20000 {
+		s := State{Base: Deployed{Digest: pick()}, Running: pick()}
+		if yes() {
+			s.Candidate = &Candidacy{Digest: digests[1+random.IntN(3)], Passed: yes(), Why: "because"}
+		}
+		if yes() {
+			s.Open = &OpenPullRequest{Number: 7, Digest: digests[1+random.IntN(3)], Foreign: yes(), Stale: yes()}
+		}
+		if yes() {
+			s.Rejected = map[string]int{pick(): 3}
+		}
+		d := Decide(s)
+		proposes := d.Action == Create || d.Action == Supersede
+		for law, broken := range map[string]bool{
+			"only what passed is proposed":                 proposes && (s.Candidate == nil || !s.Candidate.Passed),
+			"what a person rejected is not proposed":       proposes && s.Candidate != nil && s.Rejected[s.Candidate.Digest] != 0,
+			"what is deployed is not proposed":             proposes && s.Candidate != nil && s.Candidate.Digest == s.Base.Digest,
+			"what is proposed already is not again":        proposes && s.Open != nil && s.Candidate != nil && s.Candidate.Digest == s.Open.Digest,
+			"there is never a second pull request":         d.Action == Create && s.Open != nil,
+			"only an open pull request is changed":         (d.Action == Supersede || d.Action == Regenerate || d.Action == Close) && (s.Open == nil || d.Number != s.Open.Number),
+			"commits of others are left alone":             s.Open != nil && s.Open.Foreign && d.Action != Rest && d.Action != Deploy,
+			"only what the base branch names is deployed":  d.Action == Deploy && (s.Base.Digest == "" || s.Base.Digest == s.Running),
+			"nothing is done without a reason":             d.Why == "",
+			"a pull request for what is there is not kept": s.Open != nil && !s.Open.Foreign && s.Open.Digest == s.Base.Digest && s.Base.Digest == s.Running && d.Action == Rest,
+			"the same state gives the same decision":       Decide(s) != d,
+		} {
+			if broken {
+				t.Fatalf("%s: %+v (candidate %+v, open %+v) gives %+v", law, s, s.Candidate, s.Open, d)
+			}
 		}
 	}
 }

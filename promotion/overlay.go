@@ -14,7 +14,12 @@ type overlay struct {
 	content []byte
 }
 
-var _ fs.ReadFileFS = overlay{}
+var (
+	_ fs.ReadFileFS = overlay{}
+	_ fs.StatFS     = overlay{}
+	_ fs.ReadDirFS  = overlay{}
+	_ fs.ReadLinkFS = overlay{} // a scan of a tree wants to see links
+)
 
 // Open opens a file.
 func (o overlay) Open(name string) (fs.File, error) {
@@ -39,6 +44,20 @@ func (o overlay) Stat(name string) (fs.FileInfo, error) {
 	}
 	return o.info(), nil
 }
+
+// Lstat describes a file, and a link itself.
+func (o overlay) Lstat(name string) (fs.FileInfo, error) {
+	if name != o.file {
+		return fs.Lstat(o.FS, name)
+	}
+	return o.info(), nil
+}
+
+// ReadLink is where a link points to.
+func (o overlay) ReadLink(name string) (string, error) { return fs.ReadLink(o.FS, name) }
+
+// ReadDir lists a folder; the sizes of the entries are those below.
+func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(o.FS, name) }
 
 func (o overlay) info() fs.FileInfo {
 	return memoryInfo{name: path.Base(o.file), size: int64(len(o.content))}
