@@ -1,0 +1,105 @@
+package process_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pawl-dev/pawl/engine/attempt"
+	"github.com/pawl-dev/pawl/engine/executor/process"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == process.HolderArg {
+		os.Exit(process.HolderMain(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// folderStore keeps each artifact in a folder of its own.
+type folderStore struct {
+	dir string
+	n   atomic.Int64
+}
+
+func (s *folderStore) Put(_ context.Context, path string) (attempt.ArtifactRef, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return attempt.ArtifactRef{}, err
+	}
+	sum := sha256.Sum256([]byte{byte(s.n.Add(1))})
+	ref := attempt.ArtifactRef{Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: info.Size(), Dir: info.IsDir()}
+	at, _ := s.Path(ref)
+	return ref, os.Rename(path, at)
+}
+
+func (s *folderStore) Path(ref attempt.ArtifactRef) (string, error) {
+	return filepath.Join(s.dir, strings.TrimPrefix(ref.Digest, "sha256:"), ref.SubPath), nil
+}
+
+func newExecutor(t testing.TB, isolation process.Isolation, change func(*process.Options)) *process.Executor {
+	t.Helper()
+	o := process.Options{Data: t.TempDir(), Isolation: isolation, Artifacts: &folderStore{dir: t.TempDir()}, Path: os.Getenv("PATH"), Home: os.Getenv("HOME")}
+	if change != nil {
+		change(&o)
+	}
+	e, err := process.New(o)
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(o.Data, "holder.log"))
+		t.Fatalf("%v\n%s", err, log)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func TestHello(t *testing.T) {
+	for _, iso := range []process.Isolation{process.Namespaces, process.None} {
+		t.Run(string(iso), func(t *testing.T) {
+			e := newExecutor(t, iso, nil)
+			s := attempt.Spec{Key: attempt.Key{Run: "r", Node: "n"}, Command: []string{"sh", "-c", "echo hi; id; ls -a / /root; mount | wc -l; ps ax; env; pwd; echo $$"}, CaptureResult: true}
+			h, err := e.Start(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := e.Wait(t.Context(), h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%+v", r)
+			if r.Result != nil {
+				t.Log(*r.Result)
+			}
+		})
+	}
+}
+
+func BenchmarkStartWait(b *testing.B) {
+	for _, iso := range []process.Isolation{process.Namespaces, process.None} {
+		b.Run(string(iso), func(b *testing.B) {
+			e := newExecutor(b, iso, nil)
+			code := b.TempDir()
+			os.WriteFile(code+"/x.py", nil, 0o644)
+			n := 0
+			for b.Loop() {
+				n++
+				s := attempt.Spec{Key: attempt.Key{Run: "r", Node: "n", Attempt: n}, Command: []string{"true"}, CodeDir: code}
+				h, err := e.Start(b.Context(), s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r, err := e.Wait(b.Context(), h)
+				if err != nil || r.Outcome != attempt.Succeeded {
+					b.Fatal(err, r)
+				}
+				if err := e.Remove(b.Context(), h); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
