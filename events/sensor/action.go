@@ -25,9 +25,14 @@ type action struct {
 // A refusal is an error that names a field, below the trigger template.
 type refusal struct {
 	path, message, hint string
+	// byTable marks what the lint's table of fields says as well.
+	byTable bool
 }
 
 func (r refusal) Error() string { return r.path + ": " + r.message }
+
+// errNoAction is the refusal of a template without any action that pawl runs.
+var errNoAction = refusal{message: "it does nothing that pawl runs", hint: "argoWorkflow, k8s (creating a Workflow) or log"}
 
 // actionOf reads what a template does. A field that pawl does not run is refused
 // here as well as in the lint, as parameters may have written it.
@@ -35,16 +40,16 @@ func actionOf(t *eventsv1.TriggerTemplate) (action, error) {
 	var found []action
 	if a := t.ArgoWorkflow; a != nil {
 		if a.Operation != "" && a.Operation != eventsv1.Submit {
-			return action{}, refusal{"argoWorkflow.operation", fmt.Sprintf("%s is not run by pawl yet", a.Operation), "submit a workflow whose spec.workflowTemplateRef names what is to run"}
+			return action{}, refusal{path: "argoWorkflow.operation", message: fmt.Sprintf("%s is not run by pawl yet", a.Operation), hint: "submit a workflow whose spec.workflowTemplateRef names what is to run"}
 		}
 		if len(a.Args) > 0 {
-			return action{}, refusal{"argoWorkflow.args", "arguments of argo's command line are not run by pawl yet", "write them into the workflow, by parameters where they come from the event"}
+			return action{}, refusal{path: "argoWorkflow.args", message: "arguments of argo's command line are not run by pawl yet", hint: "write them into the workflow, by parameters where they come from the event"}
 		}
 		found = append(found, action{path: "argoWorkflow", source: a.Source, parameters: a.Parameters})
 	}
 	if k := t.K8s; k != nil {
 		if k.Operation != "" && k.Operation != eventsv1.Create {
-			return action{}, refusal{"k8s.operation", fmt.Sprintf("%s is not run by pawl yet", k.Operation), "only the creation of an Argo Workflow is"}
+			return action{}, refusal{path: "k8s.operation", message: fmt.Sprintf("%s is not run by pawl yet", k.Operation), hint: "only the creation of an Argo Workflow is"}
 		}
 		found = append(found, action{path: "k8s", source: k.Source, parameters: k.Parameters})
 	}
@@ -55,9 +60,9 @@ func actionOf(t *eventsv1.TriggerTemplate) (action, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return action{}, refusal{"", "it does nothing that pawl runs", "argoWorkflow, k8s (creating a Workflow) or log"}
+		return action{}, errNoAction
 	}
-	return action{}, refusal{found[1].path, "stands beside " + found[0].path, "give each a trigger of its own"}
+	return action{}, refusal{path: found[1].path, message: "stands beside " + found[0].path, hint: "give each a trigger of its own"}
 }
 
 // resource is the manifest of the workflow to submit, as JSON, and where it
@@ -69,34 +74,29 @@ func (a action) resource() (manifest []byte, at string, err error) {
 	case s != nil && s.Inline != nil:
 		j, err := yaml.YAMLToJSON([]byte(*s.Inline))
 		if err != nil {
-			return nil, "", refusal{a.path + ".source.inline", err.Error(), ""}
+			return nil, "", refusal{path: a.path + ".source.inline", message: err.Error()}
 		}
 		return j, "", nil
 	case s == nil || *s == (eventsv1.ArtifactLocation{}):
-		return nil, "", refusal{a.path + ".source", "is missing", "source.resource holds the workflow"}
+		return nil, "", refusal{path: a.path + ".source", message: "is missing", hint: "source.resource holds the workflow"}
 	}
-	return nil, "", refusal{a.path + ".source", "is of a kind that is not run by pawl yet", "source.resource holds the workflow"}
+	return nil, "", refusal{path: a.path + ".source", message: "is of a kind that is not run by pawl yet", hint: "source.resource holds the workflow", byTable: true}
 }
 
-// decodeWorkflow reads a manifest and refuses what is not a Workflow that can be
-// named.
-func decodeWorkflow(manifest []byte) (map[string]any, error) {
-	m, err := decodeObject(manifest)
-	if err != nil {
-		return nil, err
+// checkWorkflow refuses what is not a Workflow that can be named.
+func checkWorkflow(resource map[string]any) error {
+	if !isWorkflow(resource) {
+		return fmt.Errorf("a resource of kind %v (%v) is not run by pawl yet, only argoproj.io/v1alpha1 Workflow is", resource["kind"], resource["apiVersion"])
 	}
-	version, _ := m["apiVersion"].(string)
-	kind, _ := m["kind"].(string)
-	if !strings.HasPrefix(version, "argoproj.io/") || kind != "Workflow" {
-		return nil, fmt.Errorf("a resource of kind %s (%s) is not run by pawl yet, only argoproj.io/v1alpha1 Workflow is", kind, version)
+	if nameOf(resource, "name") == "" && nameOf(resource, "generateName") == "" {
+		return errors.New("the workflow has no metadata.name and no metadata.generateName")
 	}
-	if _, ok := m["metadata"].(map[string]any); !ok {
-		return nil, errors.New("the workflow has no metadata.name and no metadata.generateName")
-	}
-	if nameOf(m, "name") == "" && nameOf(m, "generateName") == "" {
-		return nil, errors.New("the workflow has no metadata.name and no metadata.generateName")
-	}
-	return m, nil
+	return nil
+}
+
+func isWorkflow(resource map[string]any) bool {
+	version, _ := resource["apiVersion"].(string)
+	return strings.HasPrefix(version, "argoproj.io/") && resource["kind"] == "Workflow"
 }
 
 // decodeObject reads JSON so that numbers leave as they came.

@@ -1,7 +1,9 @@
 package sensor
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -164,14 +166,33 @@ func (c *checker) trigger(path string, t eventsv1.Trigger, named map[string]bool
 		}
 	}
 	c.parameters(path+".parameters", t.Parameters, waitsFor)
+	inTemplate := checker{sensor: c.sensor}
+	inTemplate.action(at, t, waitsFor)
+	for _, p := range inTemplate.problems {
+		if !overwritten(t.Parameters, "", dotted(strings.TrimPrefix(p.Path, at+"."))) {
+			c.problems = append(c.problems, p)
+		}
+	}
+}
+
+// action checks what a trigger template does.
+func (c *checker) action(path string, t eventsv1.Trigger, waitsFor []string) {
 	a, err := actionOf(t.Template)
-	if err != nil {
-		c.problems = append(c.problems, problem(at, err))
-		return
+	switch {
+	case errors.Is(err, errNoAction) && hasOtherAction(t.Template):
+		// Which one is not run, the table of fields says.
+	case err != nil:
+		c.problems = append(c.problems, problem(path, err))
+	case a.log == nil:
+		c.submission(path, t, a, waitsFor)
 	}
-	if a.log == nil {
-		c.submission(at, t, a, waitsFor)
-	}
+}
+
+// hasOtherAction reports whether a template has an action that pawl does not run.
+func hasOtherAction(t *eventsv1.TriggerTemplate) bool {
+	rest := *t
+	rest.Name, rest.Conditions, rest.ConditionsReset = "", "", nil
+	return !reflect.ValueOf(rest).IsZero()
 }
 
 // submission checks an action that submits a workflow.
@@ -182,6 +203,9 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 		c.say(api.SeverityNote, at+".operation", "is missing and taken for submit; Argo Events refuses that", "operation: submit")
 	}
 	manifest, in, err := a.resource()
+	if r := (refusal{}); errors.As(err, &r) && r.byTable {
+		return
+	}
 	if err != nil {
 		c.problems = append(c.problems, problem(path, err))
 		return
@@ -190,12 +214,12 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 	if in != "" {
 		source = path + "." + in
 	}
-	workflow, err := decodeWorkflow(manifest)
-	if err != nil && len(t.Parameters)+len(a.parameters) == 0 {
-		// With parameters, the events may make a workflow of it.
+	workflow, err := decodeObject(manifest)
+	if err != nil {
 		c.refuse(source, err.Error(), "")
+		return
 	}
-	if kind, _ := workflow["kind"].(string); err != nil && kind != "" && kind != "Workflow" {
+	if err := checkWorkflow(workflow); err != nil && !c.madeByEvent(workflow, a.parameters) {
 		c.refuse(source, err.Error(), "")
 	}
 	for _, tag := range tagsIn(workflow) {
@@ -204,6 +228,15 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 		}
 		c.tag(source, tag)
 	}
+}
+
+// madeByEvent reports whether what the resource lacks may come by a parameter:
+// its name, or its kind.
+func (c *checker) madeByEvent(resource map[string]any, parameters []eventsv1.TriggerParameter) bool {
+	if isWorkflow(resource) {
+		return overwritten(parameters, "", "metadata.name") || overwritten(parameters, "", "metadata.generateName")
+	}
+	return overwritten(parameters, "", "kind")
 }
 
 // tag says what becomes of a tag in the arguments of a workflow.
@@ -229,6 +262,11 @@ func (c *checker) tag(source string, t tag) {
 
 func isIndex(part string) bool {
 	return part != "" && strings.Trim(part, "0123456789") == ""
+}
+
+// dotted writes the indexes of a path as a dest does.
+func dotted(path string) string {
+	return strings.NewReplacer("[", ".", "]", "").Replace(path)
 }
 
 // overwritten reports whether a parameter writes the text at a path below the

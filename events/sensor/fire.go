@@ -151,8 +151,11 @@ func (a action) workflow(p patcher, came []namedEvent, left []unbound) (map[stri
 	if manifest, err = p.apply(manifest, a.parameters); err != nil {
 		return nil, err
 	}
-	workflow, err := decodeWorkflow(manifest)
+	workflow, err := decodeObject(manifest)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkWorkflow(workflow); err != nil {
 		return nil, err
 	}
 	for _, there := range tagsIn(workflow) {
@@ -172,7 +175,7 @@ func isData(dest string) bool {
 
 // label marks the workflow as Argo Events does and names its run.
 func (ev *evaluation) label(workflow map[string]any, trigger *events.Trigger) {
-	metadata := workflow["metadata"].(map[string]any) // decodeWorkflow saw it
+	metadata := workflow["metadata"].(map[string]any) // checkWorkflow saw it
 	labels, _ := metadata["labels"].(map[string]any)
 	if labels == nil {
 		labels = map[string]any{}
