@@ -55,8 +55,10 @@ func (b *budget) bytes(n, each int) {
 // check charges for a value that leaves the evaluation.
 func (b *budget) check(v any) (err error) {
 	defer func() {
-		if recover() != nil {
+		if r := recover(); r == ErrBudget {
 			err = ErrBudget
+		} else if r != nil {
+			panic(r)
 		}
 	}()
 	b.walk(v, 0)

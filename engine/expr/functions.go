@@ -3,16 +3,18 @@ package expr
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/evilmonkeyinc/jsonpath"
 	"github.com/expr-lang/expr/builtin"
 )
 
-// replacedBuiltins are functions of expr-lang that are not taken from it: now
-// reads the clock, the others make much from little and so are charged before
-// they run.
-var replacedBuiltins = []string{NowKey, "join", "repeat", "replace", "uniq"}
+// replacedBuiltins are functions of expr-lang that are not taken from it as they
+// are: now reads the clock, keys, values and toPairs take a map's entries in random
+// order, the others make much from little and so are charged before they run.
+var replacedBuiltins = []string{NowKey, "keys", "values", "toPairs", "join", "repeat", "replace", "uniq"}
 
 // namedFunctions returns a function that is called by its bare name, or nil.
 func namedFunctions(name string) makeFunc {
@@ -25,6 +27,8 @@ func namedFunctions(name string) makeFunc {
 		return plain(toJSON)
 	case "jsonpath":
 		return plain(jsonPath)
+	case "keys", "values", "toPairs":
+		return plain(func(m any) (any, error) { return inOrder(name, m) })
 	case "join", "repeat", "replace", "uniq":
 		return func(b *budget) any {
 			return func(args ...any) (any, error) {
@@ -57,6 +61,30 @@ func jsonPath(text, path string) (any, error) {
 		return nil, fmt.Errorf("jsonpath: %w", err)
 	}
 	return found, nil
+}
+
+// inOrder is the keys, the values or the pairs of a map, in the order of its keys.
+func inOrder(name string, v any) ([]any, error) {
+	m := reflect.ValueOf(v)
+	if m.Kind() != reflect.Map {
+		return nil, fmt.Errorf("cannot get %s from %T", name, v)
+	}
+	keys := m.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int {
+		return strings.Compare(fmt.Sprint(a.Interface()), fmt.Sprint(b.Interface()))
+	})
+	list := make([]any, 0, len(keys))
+	for _, k := range keys {
+		switch name {
+		case "keys":
+			list = append(list, k.Interface())
+		case "values":
+			list = append(list, m.MapIndex(k).Interface())
+		default:
+			list = append(list, []any{k.Interface(), m.MapIndex(k).Interface()})
+		}
+	}
+	return list, nil
 }
 
 // costOf estimates what a built-in function makes, beyond going through its

@@ -96,6 +96,7 @@ func (p *Program) Eval(env map[string]any) (any, error) {
 		if !ok {
 			return nil, errors.New("now() is not available here: an expression may only depend on values that are recorded; use workflow.creationTimestamp or pass the time as a parameter")
 		}
+		now = now.UTC()
 		scope[NowKey] = func() time.Time { return now }
 	}
 	machine := vm.VM{MemoryBudget: maxElements}

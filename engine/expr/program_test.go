@@ -2,11 +2,16 @@ package expr
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/Masterminds/sprig/v3"
 )
 
 func TestFunctions(t *testing.T) {
@@ -75,6 +80,9 @@ func TestWhatIsNotPureIsRefusedByName(t *testing.T) {
 		`now()`:                                   "now() is not available here",
 		`sprig.date("2006", "x")`:                 "string is no date",
 		`sprig.durationRound(date("2024-01-02"))`: "reads the clock",
+		`now().Local().Hour()`:                    "Local() depends on the machine's time zone",
+		`sprig.dateInZone("15", 0, "Nowhere")`:    `time zone "Nowhere" is not known`,
+		`keys(1)`:                                 "cannot get keys from int",
 		`nope + 1`:                                "unknown name nope (1:1)",
 		`sprig.repeat("a", 1)`:                    "using string as type int",
 		`sprig.uniq()`:                            "invalid number of arguments",
@@ -144,6 +152,68 @@ func TestLargeButHonestWorkIsAllowed(t *testing.T) {
 	}
 	if v, err = Eval(`len(toJson(map(items, .name)))`, env); err != nil || v.(int) < 1_000_000 {
 		t.Errorf("toJson of 100,000 gives %v, %v", v, err)
+	}
+}
+
+func TestTheOrderOfAMapDecidesNothing(t *testing.T) {
+	m := map[string]any{}
+	for i := range 20 {
+		m[fmt.Sprint("key-", i)] = i
+	}
+	text, _ := toJSON(m)
+	env := map[string]any{"m": m, "text": text}
+	for _, source := range []string{
+		"keys(m)", "values(m)", "toPairs(m)", "m | keys()", "string(m)", "toJson(m)", "sprig.keys(m, {'x': 1})", "sprig.values(m)",
+		"sprig.toString(m)", "sprig.pick(m, 'key-1', 'key-2')", "sprig.merge({}, m)", "jsonpath(text, '$.*')", "jsonpath(text, '$..*')",
+		"groupBy(values(m), # % 3)", "fromPairs(toPairs(m))", "sprig.deepCopy(m)",
+	} {
+		first := ""
+		for i := range 10 {
+			v, err := Eval(source, env)
+			if err != nil {
+				t.Fatalf("%s: %v", source, err)
+			}
+			got := fmt.Sprint(v)
+			if i == 0 {
+				first = got
+			}
+			if got != first {
+				t.Fatalf("%s gives %s and then %s", source, first, got)
+			}
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// A new version of sprig may bring functions that are not pure: whoever updates the
+// list has looked at them.
+func TestEveryFunctionOfSprigHasBeenLookedAt(t *testing.T) {
+	var list strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(sprig.GenericFuncMap())) {
+		how := "as it is"
+		switch f, why := sprigFunction(name); {
+		case f == nil:
+			how = "refused: " + why
+		case boundedSprig(name) != nil:
+			how = "bounded"
+		case dateSprig(name) != nil, orderedSprig(name) != nil, copyingSprig(name, nil) != nil:
+			how = "made pure"
+		}
+		fmt.Fprintf(&list, "%s: %s\n", name, how)
+	}
+	const golden = "testdata/sprig.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(list.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list.String() != string(want) {
+		t.Errorf("sprig's functions have changed; see whether the new ones are pure, then run with -update. They are now:\n%s", list.String())
 	}
 }
 

@@ -29,6 +29,9 @@ func sprigFunction(name string) (f makeFunc, why string) {
 	if f := dateSprig(name); f != nil {
 		return plain(f), ""
 	}
+	if f := orderedSprig(name); f != nil {
+		return plain(f), ""
+	}
 	all := sprig.GenericFuncMap()
 	function, ok := all[name]
 	if !ok {
@@ -142,8 +145,30 @@ func steps(b *budget, from, to, step int) []int {
 	return v
 }
 
+// orderedSprig are the functions that would take a map's entries in random order.
+func orderedSprig(name string) any {
+	switch name {
+	case "keys":
+		return func(maps ...map[string]any) ([]any, error) {
+			all := []any{}
+			for _, m := range maps {
+				keys, err := inOrder(name, m)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, keys...)
+			}
+			return all, nil
+		}
+	case "values":
+		return func(m map[string]any) ([]any, error) { return inOrder(name, m) }
+	}
+	return nil
+}
+
 // dateSprig are the functions on dates that fall back to the clock or to the
-// machine's time zone; here they do neither, and the zone is UTC.
+// machine's time zone; here they do neither: the zone is UTC, and a zone that is
+// not known is an error instead of UTC.
 func dateSprig(name string) any {
 	switch name {
 	case "date":
@@ -184,9 +209,12 @@ func dateIn(layout string, date any, zone string) (string, error) {
 	default:
 		return "", fmt.Errorf("%T is no date: give a time or seconds since 1970 (sprig would take the clock's time instead)", date)
 	}
+	if zone == "Local" {
+		zone = "UTC"
+	}
 	where, err := time.LoadLocation(zone)
-	if err != nil || zone == "Local" {
-		where = time.UTC
+	if err != nil {
+		return "", fmt.Errorf("time zone %q is not known: %w", zone, err)
 	}
 	return t.In(where).Format(layout), nil
 }

@@ -76,7 +76,7 @@ func TestNames(t *testing.T) {
 		"{{=let x = item; x + retries}}":                           "item retries",
 		"{{=filter(fromJSON(inputs.parameters.l), #.a == item)}}":  "inputs.parameters.l item",
 		"{{=asInt(retries) > 1 ? tasks.a.status : tasks.b[item]}}": "retries tasks.a.status tasks.b item",
-		"{{=inputs.parameters.d.Seconds()}}":                       "inputs.parameters.d.Seconds",
+		"{{=inputs.parameters.d.Seconds()}}":                       "inputs.parameters.d",
 	} {
 		tmpl, err := Parse(text)
 		if err != nil {

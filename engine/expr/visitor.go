@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
 )
 
 // visitor goes through the tree of an expression once, children first. It puts a
@@ -24,8 +25,9 @@ type visitor struct {
 	problem  *problem
 }
 
+// problem is what is refused, and where.
 type problem struct {
-	identifier
+	at      file.Location
 	message string
 }
 
@@ -55,6 +57,7 @@ func (v *visitor) Visit(node *ast.Node) {
 			charged(&n.Arguments[i])
 		}
 	case *ast.CallNode:
+		v.method(n)
 		for i := range n.Arguments {
 			charged(&n.Arguments[i])
 		}
@@ -124,6 +127,19 @@ func (v *visitor) member(node *ast.Node, n *ast.MemberNode) {
 	}
 }
 
+// method refuses what a time can tell of the machine; nothing else in an
+// environment has methods. The method's name is no part of a dotted name.
+func (v *visitor) method(n *ast.CallNode) {
+	if m, ok := n.Callee.(*ast.MemberNode); ok {
+		if v.paths[m] != "" {
+			v.paths[m] = v.paths[m.Node]
+		}
+		if name, ok := m.Property.(*ast.StringNode); ok && name.Value == "Local" {
+			v.refuse(n, "Local() depends on the machine's time zone: use UTC() or In(timezone(\"Europe/Paris\"))")
+		}
+	}
+}
+
 func (v *visitor) path(n ast.Node, name string) {
 	v.paths[n] = name
 	v.order = append(v.order, n)
@@ -143,7 +159,7 @@ func (v *visitor) sprigFunction(node *ast.Node, n *ast.MemberNode, name string) 
 
 func (v *visitor) refuse(n ast.Node, message string) {
 	if v.problem == nil {
-		v.problem = &problem{identifier{"", n.Location()}, message}
+		v.problem = &problem{n.Location(), message}
 	}
 }
 

@@ -7,9 +7,21 @@ import (
 	"github.com/Knetic/govaluate"
 )
 
-// maxSource is how long an expression may be. Argo has no limit; etcd's is 1.5 MB
-// for the whole workflow.
-const maxSource = 64 << 10
+const (
+	// maxSource is how long an expression may be, text in quotes aside.
+	maxSource = 64 << 10
+	// maxWhen is how long a `when` may be with the values that went into it.
+	maxWhen = 1 << 20
+)
+
+// What Argo's errors about a `when` begin with.
+const (
+	whenInvalid   = "Invalid 'when' expression"
+	whenUnparsed  = "Failed to parse 'when' expression"
+	whenUneval    = "Failed to evaluate 'when' expresion"
+	whenNotBool   = "Expected boolean evaluation for"
+	whenQuoteHint = ` (hint: try wrapping the affected expression in quotes ("))`
+)
 
 // When evaluates the `when` of a step or task, its tags already replaced. The
 // language is govaluate's with every bare word a string; the result must be a
@@ -19,23 +31,23 @@ func When(text string) (_ bool, err error) {
 	if text == "" {
 		return true, nil
 	}
-	if len(text) > maxSource {
-		return false, fmt.Errorf("Invalid 'when' expression: it has %d bytes, more than %d", len(text), maxSource)
+	if n := sourceLength(text); n > maxSource || len(text) > maxWhen {
+		return false, fmt.Errorf("%s: it is too long: %d bytes, of which %d are not in quotes", whenInvalid, len(text), n)
 	}
 	// govaluate reads behind the end of some texts that are no expressions, such as
 	// one that ends in a backslash. It keeps no state that this could harm.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("Invalid 'when' expression '%s': %v", text, r)
+			err = fmt.Errorf("%s '%s': %v", whenInvalid, text, r)
 		}
 	}()
 	parsed, err := govaluate.NewEvaluableExpression(text)
 	if err != nil {
 		hint := ""
 		if strings.Contains(err.Error(), "Invalid token") {
-			hint = ` (hint: try wrapping the affected expression in quotes ("))`
+			hint = whenQuoteHint
 		}
-		return false, fmt.Errorf("Invalid 'when' expression '%s': %w%s", text, err, hint)
+		return false, fmt.Errorf("%s '%s': %w%s", whenInvalid, text, err, hint)
 	}
 	tokens := parsed.Tokens()
 	datesInUTC(text, tokens)
@@ -46,15 +58,26 @@ func When(text string) (_ bool, err error) {
 	}
 	program, err := govaluate.NewEvaluableExpressionFromTokens(tokens)
 	if err != nil {
-		return false, fmt.Errorf("Failed to parse 'when' expression '%s': %w", text, err)
+		return false, fmt.Errorf("%s '%s': %w", whenUnparsed, text, err)
 	}
 	result, err := program.Evaluate(nil)
 	if err != nil {
-		return false, fmt.Errorf("Failed to evaluate 'when' expresion '%s': %w", text, err)
+		return false, fmt.Errorf("%s '%s': %w", whenUneval, text, err)
 	}
 	ok, isBool := result.(bool)
 	if !isBool {
-		return false, fmt.Errorf("Expected boolean evaluation for '%s'. Got %v", text, result)
+		return false, fmt.Errorf("%s '%s'. Got %v", whenNotBool, text, result)
 	}
 	return ok, nil
+}
+
+// sourceLength is the length of a text without what stands in quotes.
+func sourceLength(text string) int {
+	n := len(text)
+	if n > maxSource {
+		for _, literal := range quoted(text) {
+			n -= len(literal)
+		}
+	}
+	return n
 }

@@ -23,6 +23,16 @@ func TestBrokenWhenIsAnError(t *testing.T) {
 	}
 }
 
+func TestLongValuesInQuotesAreAllowed(t *testing.T) {
+	long := strings.Repeat("x", 200<<10)
+	if ok, err := When("'" + long + "' == '" + long + "'"); !ok || err != nil {
+		t.Errorf("When of long texts is %v, %.80v", ok, err)
+	}
+	if _, err := When(long + " == a"); err == nil || !strings.Contains(err.Error(), "it is too long") {
+		t.Errorf("When of a long bare word is %.80v", err)
+	}
+}
+
 // The machine's zone must not decide: what govaluate made of a date is overwritten.
 func TestDatesWithoutZoneAreUTC(t *testing.T) {
 	for text, want := range map[string][]string{
