@@ -89,6 +89,41 @@ func (r *Repository) commonAncestors(ctx context.Context, a, b string) ([]string
 	return best, nil
 }
 
+// Commits lists what is in the history of in and not in that of not, youngest
+// first, at most limit of them.
+func (r *Repository) Commits(ctx context.Context, in, not string, limit int) ([]Commit, error) {
+	w, err := r.newWalk()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.reach(not, fromA|stale); err != nil {
+		return nil, err
+	}
+	if err := w.reach(in, fromB); err != nil {
+		return nil, err
+	}
+	var found []*object.Commit
+	for w.open > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c, marks := w.next()
+		if marks == fromB {
+			found = append(found, c)
+		}
+		if err := w.reachParents(c, marks); err != nil {
+			return nil, err
+		}
+	}
+	var out []Commit
+	for _, c := range found {
+		if w.marks[c.Hash.String()] == fromB && len(out) < limit {
+			out = append(out, describe(c))
+		}
+	}
+	return out, nil
+}
+
 // FirstParents lists the commits from one back along the first parents: at most
 // limit of them, ending before until or where a shallow clone ends.
 func (r *Repository) FirstParents(ctx context.Context, from, until string, limit int) ([]Commit, error) {

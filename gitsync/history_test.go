@@ -74,6 +74,28 @@ func TestHistoryAgreesWithGit(t *testing.T) {
 	}
 }
 
+func TestCommitsAgreesWithGit(t *testing.T) {
+	w := newWorld(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	all := randomHistory(t, w, rng, 40, false)
+	r := w.repo()
+	for range 10 {
+		in, not := all[rng.IntN(len(all))], all[rng.IntN(len(all))]
+		want := strings.Fields(git(t, w.bare, "rev-list", in, "^"+not))
+		commits, err := r.Commits(t.Context(), in, not, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range commits {
+			got = append(got, c.Hash)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s without %s: %v, git says %v", in, not, got, want)
+		}
+	}
+}
+
 func TestHistoryOfAShallowClone(t *testing.T) {
 	w := newWorld(t)
 	w.commit("one")

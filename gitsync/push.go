@@ -100,7 +100,7 @@ func moveLocal(ctx context.Context, dir, branch, to, from string) error {
 		return err
 	}
 	ref := "refs/heads/" + branch
-	if tree := r.checkedOutAt(ref); tree != "" {
+	if tree := r.CheckedOutAt(branch); tree != "" {
 		return fmt.Errorf("%w in %s: push to a bare repository, or check out another branch there", ErrCheckedOut, tree)
 	}
 	if err = r.SetRef(ctx, ref, to, from); errors.Is(err, ErrMoved) {

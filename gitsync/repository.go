@@ -157,8 +157,10 @@ func (r *Repository) readFormat() error {
 	return nil
 }
 
-// checkedOutAt is the work tree that has a branch checked out, or "".
-func (r *Repository) checkedOutAt(ref string) string {
+// CheckedOutAt is the work tree that has a branch checked out, or "". Moving
+// such a branch would leave the files there behind.
+func (r *Repository) CheckedOutAt(branch string) string {
+	ref := "refs/heads/" + branch
 	if !r.bare && headBranch(r.common) == ref {
 		return filepath.Dir(r.common)
 	}
