@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -36,10 +37,17 @@ func BenchmarkSync(b *testing.B) {
 func BenchmarkAppend(b *testing.B) {
 	b.Run("serial", func(b *testing.B) {
 		s := open(b)
+		took := make([]time.Duration, b.N)
 		for i := range b.N {
+			start := time.Now()
 			if err := s.Append(b.Context(), "run", record(i)); err != nil {
 				b.Fatal(err)
 			}
+			took[i] = time.Since(start)
+		}
+		slices.Sort(took)
+		for name, at := range map[string]int{"p50-us": b.N / 2, "p99-us": b.N * 99 / 100, "max-us": b.N - 1} {
+			b.ReportMetric(float64(took[at].Microseconds()), name)
 		}
 	})
 	b.Run("parallel(100)", func(b *testing.B) {
@@ -112,5 +120,19 @@ func BenchmarkPutNodes(b *testing.B) {
 	}
 	if err := s.Flush(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for name, o := range map[string]Options{"to write": {}, "to read": {ReadOnly: true}} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b)
+			must(b, s.Close())
+			for b.Loop() {
+				s, err := Open(b.Context(), s.Path(), o)
+				must(b, err)
+				must(b, s.Close())
+			}
+		})
 	}
 }

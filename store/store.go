@@ -113,13 +113,13 @@ func (s *Store) Path() string { return s.path }
 // subscriptions and frees the folder. A second Close does nothing.
 func (s *Store) Close() error {
 	var errs []error
-	if s.w != nil {
-		errs = append(errs, s.w.close())
-	}
-	s.feed.close()
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
 	}
+	if s.w != nil { // the last to leave empties the write-ahead log
+		errs = append(errs, s.w.close())
+	}
+	s.feed.close()
 	if s.lock != nil {
 		errs = append(errs, s.lock.release())
 	}
