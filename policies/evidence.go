@@ -21,7 +21,8 @@ type Evidence struct {
 	// ModelDigest is the digest of the model itself.
 	ModelDigest string `json:"modelDigest,omitempty"`
 	// DataDigest is the digest of the data that the metrics were measured on, if
-	// it is known. Metrics measured on different data are not compared.
+	// it is known. Metrics measured on different data are not compared; where neither
+	// run recorded its data, they are.
 	DataDigest string `json:"dataDigest,omitempty"`
 
 	StartedAt  time.Time `json:"startedAt,omitzero"`
