@@ -17,7 +17,8 @@ type Node struct {
 
 // PutNodes adds nodes to a run's index, or replaces those with the same Index,
 // in one of the next commits; of several changes of a node by then only the
-// last is written. Nodes of a run that is not there are dropped.
+// last is written. Nodes of a run that is not there are dropped. The Data belongs
+// to the store from then on.
 func (s *Store) PutNodes(ctx context.Context, uid string, nodes []Node) error {
 	for _, n := range nodes {
 		if n.Index < 0 || n.Index >= math.MaxUint32 {

@@ -134,7 +134,7 @@ func (s *Store) KnownKey(ctx context.Context, app, namespace, workflowName, key 
 }
 
 // UpdateRun changes a run's status, and returns when that and all that was put
-// into the index before is durable.
+// into the index before is durable. A run that is not there is left so.
 func (s *Store) UpdateRun(ctx context.Context, st RunStatus) error {
 	if err := s.UpdateRunSoon(ctx, st); err != nil {
 		return err

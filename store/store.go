@@ -23,6 +23,10 @@ import (
 type Options struct {
 	// ReadOnly opens beside a writer and changes nothing. The store must exist.
 	ReadOnly bool
+	// Shared opens without claiming the folder, beside its writer and others like
+	// this one: for a process that carries on runs of its own, and writes nothing
+	// else.
+	Shared bool
 	// FlushEvery is how long a change of the index (PutNodes, UpdateRunSoon) may
 	// wait for the commit that holds it. Default 100ms.
 	FlushEvery time.Duration
@@ -76,8 +80,10 @@ func (s *Store) openWriter(ctx context.Context, o Options) error {
 		return err
 	}
 	var err error
-	if s.lock, err = takeLock(filepath.Dir(s.path)); err != nil {
-		return err
+	if !o.Shared {
+		if s.lock, err = takeLock(filepath.Dir(s.path)); err != nil {
+			return err
+		}
 	}
 	if err := touch(s.path); err != nil {
 		return err

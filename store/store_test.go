@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestMain(m *testing.M) {
@@ -171,6 +172,44 @@ func TestAClosedStoreRefusesAndKeepsWhatWasInTheLane(t *testing.T) {
 	must(t, err)
 	if len(nodes) != laneBatch+1 {
 		t.Errorf("%d nodes were kept, want %d", len(nodes), laneBatch+1)
+	}
+}
+
+func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+	s := open(t)
+	_, _, err := s.CreateRun(t.Context(), Run{UID: "u", Name: "r"})
+	must(t, err)
+	must(t, s.PutNodes(t.Context(), "u", someNodes(1)))
+	release := hold(s)
+	var g errgroup.Group
+	g.Go(func() error { return s.Append(t.Context(), "u", []byte("x")) })
+	queued(s, 1)
+	g.Go(func() error {
+		if err := s.Flush(context.Background()); err != nil && !errors.Is(err, ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(s.Close)
+	release()
+	must(t, g.Wait())
+	s = openAt(t, s.Path(), Options{})
+	nodes, err := s.Nodes(t.Context(), "u", 0, 0)
+	must(t, err)
+	if got := records(t, s, "u"); len(got) != 1 || len(nodes) != 1 {
+		t.Errorf("%d records and %d nodes were kept", len(got), len(nodes))
+	}
+}
+
+func TestTheStoreMayBeInAnyFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?mode=ro#c%20&ü", "pawl.db")
+	s := openAt(t, path, Options{})
+	must(t, s.Append(t.Context(), "run", []byte("x")))
+	if _, err := os.Stat(path + "-wal"); err != nil {
+		t.Error("it is somewhere else:", err)
+	}
+	if got := records(t, openAt(t, path, Options{ReadOnly: true}), "run"); len(got) != 1 {
+		t.Errorf("read %q", got)
 	}
 }
 

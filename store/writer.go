@@ -223,7 +223,8 @@ func (w *writer) close() error {
 	w.mu.Unlock()
 	w.flushes.Wait()
 
-	w.turn <- struct{}{} // for ever: nothing is queued any more
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }() // a Flush that waits finds its work done
 	w.commitQueued()
 	var err error
 	for more := true; more && err == nil; {

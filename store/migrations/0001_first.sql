@@ -4,8 +4,9 @@
 -- Where a row is the n-th thing of the thing p, its id is p * 2^32 + n: it
 -- clusters them, in order, in the one b-tree there is.
 
+-- No id is given out twice: who still reads a deleted journal finds nothing.
 CREATE TABLE journals (
-    id   INTEGER PRIMARY KEY,
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE
 );
 
