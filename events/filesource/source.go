@@ -69,10 +69,15 @@ type Source struct {
 	saved  bool
 	// unsettled is the files that changed and may change more.
 	unsettled map[string]unsettled
-	// listed is the last listing, with the names that do not match: a file that
-	// is renamed into place was there under another name.
-	listed map[string]File
+	// listed is the last listing by inode, with the names that do not match: a
+	// file that is renamed into place was there under another name.
+	listed map[uint64]namedFile
 	said   hints
+}
+
+type namedFile struct {
+	name string
+	File
 }
 
 type unsettled struct {
@@ -122,7 +127,7 @@ func (s *Source) pass(ctx context.Context) error {
 	}
 	if first { // a folder that is not there yet is an empty one
 		s.cursor = Cursor{Watch: s.cfg.Spec.WatchPathConfig, Files: s.matching(found)}
-		s.listed = found
+		s.listed = byInode(found)
 		return errors.Join(err, s.save(ctx))
 	}
 	for _, c := range diff(s.cursor.Files, found, s.match.matches, s.said) {
@@ -134,7 +139,7 @@ func (s *Source) pass(ctx context.Context) error {
 		}
 	}
 	maps.DeleteFunc(s.unsettled, func(name string, _ unsettled) bool { _, ok := found[name]; return !ok })
-	s.listed, s.said = found, s.stillSaid()
+	s.listed, s.said = byInode(found), s.stillSaid()
 	if !s.saved {
 		return s.save(ctx)
 	}
@@ -189,15 +194,18 @@ func (s *Source) settled(c change) bool {
 
 // renamed reports whether the file was there before under another name.
 func (s *Source) renamed(c change) bool {
-	if c.file.Inode == 0 {
-		return false
+	was, ok := s.listed[c.file.Inode]
+	return ok && was.name != c.name && was.sameContent(c.file)
+}
+
+// byInode indexes a listing, without files that have no inode.
+func byInode(found map[string]File) map[uint64]namedFile {
+	index := make(map[uint64]namedFile, len(found))
+	for name, f := range found {
+		index[f.Inode] = namedFile{name, f}
 	}
-	for name, f := range s.listed {
-		if name != c.name && f.Inode == c.file.Inode && f.sameContent(c.file) {
-			return true
-		}
-	}
-	return false
+	delete(index, 0)
+	return index
 }
 
 // announce emits the event of a change, if it is of the kind asked for, and

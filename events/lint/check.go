@@ -5,6 +5,7 @@ package lint
 
 import (
 	"reflect"
+	"strings"
 
 	eventsv1 "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -28,7 +29,7 @@ func Check(obj *api.Object) api.Problems {
 	case *eventsv1.EventSource:
 		ps = fields(obj, eventSourceTable(), reflect.TypeFor[eventsv1.EventSourceSpec]())
 		ps = append(ps, filesource.Check(typed)...)
-		if !namesEvents(typed.Spec) {
+		if len(eventsOf(typed.Spec)) == 0 {
 			ps = append(ps, api.Problem{Severity: api.SeverityError, Path: "spec", Message: "names no event", Hint: "spec.file"})
 		}
 	case *eventsv1.Sensor:
@@ -41,16 +42,47 @@ func Check(obj *api.Object) api.Problems {
 	return ps
 }
 
-// namesEvents reports whether an EventSource has an event of any kind: each kind
-// is a map of its events by name.
-func namesEvents(spec eventsv1.EventSourceSpec) bool {
-	v := reflect.ValueOf(spec)
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Map && f.Len() > 0 {
-			return true
+// CheckSources says where the Sensors among the objects of one destination do not
+// fit the EventSources among them; those of one namespace see each other.
+func CheckSources(objs []*api.Object) api.Problems {
+	sources := map[string]map[string]sensor.Source{} // by namespace
+	for _, obj := range objs {
+		if es, ok := obj.Typed.(*eventsv1.EventSource); ok {
+			if sources[obj.Namespace] == nil {
+				sources[obj.Namespace] = map[string]sensor.Source{}
+			}
+			sources[obj.Namespace][obj.Name] = eventsOf(es.Spec)
 		}
 	}
-	return false
+	var ps api.Problems
+	for _, obj := range objs {
+		if s, ok := obj.Typed.(*eventsv1.Sensor); ok {
+			for _, p := range sensor.CheckSources(s, sources[obj.Namespace]) {
+				p.Position = obj.Position(p.Path)
+				ps = append(ps, p)
+			}
+		}
+	}
+	return ps
+}
+
+// eventsOf lists the events of an EventSource with their types.
+func eventsOf(spec eventsv1.EventSourceSpec) sensor.Source {
+	source := sensor.Source{}
+	v := reflect.ValueOf(spec)
+	for i := range v.NumField() {
+		if v.Field(i).Kind() != reflect.Map {
+			continue
+		}
+		kind, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if kind == "pubSub" {
+			kind = "pubsub" // the one type that is spelled otherwise than its field
+		}
+		for _, name := range v.Field(i).MapKeys() {
+			source[name.String()] = kind
+		}
+	}
+	return source
 }
 
 // fields compares the spec of an object with the table of its kind.

@@ -165,6 +165,54 @@ func TestEveryFieldIsHonouredOrSaid(t *testing.T) {
 	}
 }
 
+func TestSensorsAndSourcesFitEachOther(t *testing.T) {
+	const two = sourceHead + `  file: {new: {eventType: CREATE, watchPathConfig: {directory: /d, path: x}}}
+---
+`
+	submit := func(source, event, tag string) string {
+		return two + sensorHead + fmt.Sprintf(`  dependencies: [{name: d, eventSourceName: %s, eventName: %s}]
+  triggers:
+  - template:
+      name: t
+      argoWorkflow:
+        operation: submit
+        source:
+          resource:
+            apiVersion: argoproj.io/v1alpha1
+            kind: Workflow
+            metadata: {name: w}
+            spec:
+              arguments:
+                parameters: [{name: p, value: %q}]
+`, source, event, tag)
+	}
+	for _, test := range []struct {
+		name, manifests string
+		want            []string
+	}{
+		{"a file's path of a file", submit("e", "new", "{{inputs.parameters.file-path}}"), nil},
+		{"an object's key of a file", submit("e", "new", "{{inputs.parameters.s3-key}}"), []string{
+			"f.yaml:24: error: spec.triggers[0].template.argoWorkflow.source.resource.spec.arguments.parameters[0].value: {{inputs.parameters.s3-key}}: an event of kind file has no s3-key (map the value by parameters)",
+		}},
+		{"an event that the source does not have", submit("e", "mew", "x"), []string{"f.yaml:11: error: spec.dependencies[0].eventName: EventSource e has no event mew (did you mean new?)"}},
+		{"a source that is not there", submit("f", "new", "{{inputs.parameters.s3-key}}"), []string{"f.yaml:11: warning: spec.dependencies[0].eventSourceName: there is no EventSource f beside the sensor"}},
+		{"a source in another namespace", strings.Replace(submit("e", "new", "x"), "{name: e}", "{name: e, namespace: other}", 1), []string{"there is no EventSource e beside the sensor"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			objs, _ := check(t, "f.yaml", test.manifests)
+			ps := lint.CheckSources(objs)
+			if len(ps) != len(test.want) {
+				t.Fatalf("got %v, want %q", ps, test.want)
+			}
+			for i, want := range test.want {
+				if !strings.Contains(ps[i].String(), want) {
+					t.Errorf("got  %s\nwant %s", ps[i], want)
+				}
+			}
+		})
+	}
+}
+
 // corpus is the folder of manifests that others wrote, or the test is skipped.
 func corpus(t *testing.T) string {
 	t.Helper()

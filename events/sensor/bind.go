@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	eventsv1 "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+
+	"github.com/pawl-dev/pawl/api"
 	"github.com/pawl-dev/pawl/events"
 )
 
@@ -20,6 +23,40 @@ type tag struct {
 	path  string // of the text it stands in, below the workflow
 	text  string // the whole tag
 	alias string // NAME of {{inputs.parameters.NAME}}, else empty
+}
+
+// in is the path of the text for people, below the path of the workflow.
+func (t tag) in(workflow string) string {
+	path := workflow
+	for part := range strings.SplitSeq(t.path, ".") {
+		if n, err := strconv.Atoi(part); err == nil {
+			path = api.IndexPath(path, n)
+		} else {
+			path = api.JoinPath(path, part)
+		}
+	}
+	return path
+}
+
+// tags lists the tags in the workflow that an action of a trigger submits, those
+// left out that a parameter overwrites, and the path of that workflow; path is
+// that of the trigger's template.
+func (a action) tags(path string, t eventsv1.Trigger) (workflow string, tags []tag) {
+	manifest, in, err := a.resource()
+	if err != nil {
+		return "", nil
+	}
+	workflow = path + "." + in
+	if in == "" {
+		workflow = path + "." + a.path + ".source.inline"
+	}
+	resource, err := decodeObject(manifest)
+	if err != nil {
+		return workflow, nil
+	}
+	return workflow, slices.DeleteFunc(tagsIn(resource), func(tag tag) bool {
+		return overwritten(t.Parameters, in, tag.path) || overwritten(a.parameters, "", tag.path)
+	})
 }
 
 // tagsIn lists the tags in spec.arguments of a workflow in a fixed order.

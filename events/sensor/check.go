@@ -202,7 +202,7 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 	if a.path == "argoWorkflow" && t.Template.ArgoWorkflow.Operation == "" {
 		c.say(api.SeverityNote, at+".operation", "is missing and taken for submit; Argo Events refuses that", "operation: submit")
 	}
-	manifest, in, err := a.resource()
+	manifest, _, err := a.resource()
 	if r := (refusal{}); errors.As(err, &r) && r.byTable {
 		return
 	}
@@ -210,10 +210,7 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 		c.problems = append(c.problems, problem(path, err))
 		return
 	}
-	source := at + ".source.inline"
-	if in != "" {
-		source = path + "." + in
-	}
+	source, tags := a.tags(path, t)
 	workflow, err := decodeObject(manifest)
 	if err != nil {
 		c.refuse(source, err.Error(), "")
@@ -222,10 +219,7 @@ func (c *checker) submission(path string, t eventsv1.Trigger, a action, waitsFor
 	if err := checkWorkflow(workflow); err != nil && !c.madeByEvent(workflow, a.parameters) {
 		c.refuse(source, err.Error(), "")
 	}
-	for _, tag := range tagsIn(workflow) {
-		if overwritten(t.Parameters, in, tag.path) || overwritten(a.parameters, "", tag.path) {
-			continue
-		}
+	for _, tag := range tags {
 		c.tag(source, tag)
 	}
 }
@@ -241,13 +235,7 @@ func (c *checker) madeByEvent(resource map[string]any, parameters []eventsv1.Tri
 
 // tag says what becomes of a tag in the arguments of a workflow.
 func (c *checker) tag(source string, t tag) {
-	path := source
-	for part := range strings.SplitSeq(t.path, ".") {
-		path = api.JoinPath(path, part)
-		if isIndex(part) {
-			path = strings.TrimSuffix(path, "."+part) + "[" + part + "]"
-		}
-	}
+	path := t.in(source)
 	kinds, known := events.AliasKinds(t.alias)
 	switch {
 	case !known:
@@ -258,10 +246,6 @@ func (c *checker) tag(source string, t tag) {
 	default:
 		c.say(api.SeverityNote, path, fmt.Sprintf("%s is bound from the event, which must be of an event source of kind %s; Argo Events would submit it as it is", t.text, kinds[0]), "")
 	}
-}
-
-func isIndex(part string) bool {
-	return part != "" && strings.Trim(part, "0123456789") == ""
 }
 
 // dotted writes the indexes of a path as a dest does.
