@@ -45,6 +45,7 @@ func Compile(in Input) (*Plan, api.Problems) {
 		return nil, c.problems
 	}
 	c.plan.Digest = c.digest()
+	c.plan.Used = c.usedInOrder()
 	return c.plan, c.problems
 }
 
@@ -209,7 +210,7 @@ func (c *compiler) compileExit() {
 	}
 	c.arguments(scope{at: at, kind: "workflow"}, task, args, at.field("arguments"))
 	if hook.Expression != "" {
-		c.plan.OnExitWhen = c.text(scope{at: at, kind: "workflow"}, "{{="+hook.Expression+"}}", at.field("expression"))
+		c.plan.OnExitWhen = c.expression(scope{at: at, kind: "workflow"}, hook.Expression, at.field("expression"))
 	}
 	c.plan.OnExit = task
 }

@@ -13,21 +13,7 @@ import (
 // workflow, and the library objects that it refers to, as they were written.
 func (c *compiler) digest() string {
 	var library []map[string]any
-	var used []*api.Object
-	for o := range c.used {
-		used = append(used, o)
-	}
-	sort.Slice(used, func(i, j int) bool {
-		a, b := used[i], used[j]
-		if a.Kind != b.Kind {
-			return a.Kind < b.Kind
-		}
-		if a.Namespace != b.Namespace {
-			return a.Namespace < b.Namespace
-		}
-		return a.Name < b.Name
-	})
-	for _, o := range used {
+	for _, o := range c.usedInOrder() {
 		library = append(library, o.Raw)
 	}
 	// Maps are written with sorted keys, so the text is canonical.
@@ -43,4 +29,23 @@ func (c *compiler) digest() string {
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// usedInOrder are the library objects that the workflow refers to.
+func (c *compiler) usedInOrder() []*api.Object {
+	var used []*api.Object
+	for o := range c.used {
+		used = append(used, o)
+	}
+	sort.Slice(used, func(i, j int) bool {
+		a, b := used[i], used[j]
+		if a.Kind != b.Kind {
+			return a.Kind < b.Kind
+		}
+		if a.Namespace != b.Namespace {
+			return a.Namespace < b.Namespace
+		}
+		return a.Name < b.Name
+	})
+	return used
 }

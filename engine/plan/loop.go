@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -231,7 +232,8 @@ func (i Item) Suffix(index int) string {
 	default:
 		text = printed(v)
 	}
-	return fmt.Sprintf("(%d:%s)", index, strings.NewReplacer("(", "", ")", "").Replace(text))
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "(", ""), ")", "")
+	return "(" + strconv.Itoa(index) + ":" + text + ")"
 }
 
 func printed(v any) string {

@@ -37,6 +37,10 @@ type Plan struct {
 	// Templates are all templates that the run can reach, in the order met.
 	Templates []*Template
 
+	// Used are the objects of the library that the workflow refers to: with the
+	// workflow itself, all that the plan follows from.
+	Used []*api.Object
+
 	// Unused says which fields have no meaning for a local executor; it is to be
 	// said once a run.
 	Unused api.Problems
@@ -65,6 +69,10 @@ type Template struct {
 	// Scope is Argo's: "local/WORKFLOW", "namespaced/TEMPLATE", "cluster/TEMPLATE".
 	Scope string
 	Type  Type
+	// Object and Path say where the template is written, such as
+	// "spec.templates[2]".
+	Object *api.Object
+	Path   string
 
 	Inputs           []InputParameter
 	InputArtifacts   []InputArtifact

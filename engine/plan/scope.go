@@ -24,6 +24,16 @@ type scope struct {
 // text parses a field and checks what it refers to.
 func (c *compiler) text(s scope, source string, at place) *Text {
 	t, err := parseText(source)
+	return c.checked(s, t, err, at)
+}
+
+// expression parses and checks a field that is an expression as a whole.
+func (c *compiler) expression(s scope, source string, at place) *Text {
+	t, err := parseExpression(source)
+	return c.checked(s, t, err, at)
+}
+
+func (c *compiler) checked(s scope, t *Text, err error, at place) *Text {
 	if err != nil {
 		c.errorf(at, "%v", err)
 		return t

@@ -128,6 +128,7 @@ func rawAt(at place) any {
 }
 
 func (c *compiler) compileTemplate(t *Template, d definition, libraryScope string) {
+	t.Object, t.Path = d.at.object, d.at.path
 	w := c.withDefaults(d)
 	kinds := templateKinds(w)
 	switch {
@@ -248,8 +249,8 @@ func (c *compiler) inputs(t *Template, w *wfv1.Template, at place) {
 		case !t.IsPodType() && a.Path != "":
 			c.errorf(at.field("path"), "a path is only for container and script templates")
 		}
-		if a.Raw != nil {
-			in.Default = &ArtifactSource{Raw: literal(a.Raw.Data)}
+		if located(a.ArtifactLocation) { // all but raw are refused by the table of fields
+			in.Default = &ArtifactSource{Raw: literal("")}
 		}
 		t.InputArtifacts = append(t.InputArtifacts, in)
 	}
@@ -263,6 +264,12 @@ func (c *compiler) inputs(t *Template, w *wfv1.Template, at place) {
 			t.InputArtifacts[i].Default.Raw = c.text(s, a.Raw.Data, at.below("raw.data"))
 		}
 	}
+}
+
+// located reports whether an artifact says where it is kept.
+func located(l wfv1.ArtifactLocation) bool {
+	l.ArchiveLogs = nil
+	return l != (wfv1.ArtifactLocation{})
 }
 
 // IsPodType reports whether templates of the type run as attempts.
@@ -374,7 +381,7 @@ func (c *compiler) retry(s scope, r *wfv1.RetryStrategy, at place) *Retry {
 	s.retrying = true
 	out.Limit = c.number(s, r.Limit, at.field("limit"))
 	if r.Expression != "" {
-		out.Expression = c.text(s, "{{="+r.Expression+"}}", at.field("expression"))
+		out.Expression = c.expression(s, r.Expression, at.field("expression"))
 	}
 	if b := r.Backoff; b != nil {
 		at := at.field("backoff")
@@ -471,7 +478,7 @@ func (c *compiler) outputParameter(t *Template, out *OutputParameter, p wfv1.Par
 	case from.Parameter != "":
 		out.Value = c.text(s, from.Parameter, at.field("parameter"))
 	case from.Expression != "":
-		out.Value = c.text(s, "{{="+from.Expression+"}}", at.field("expression"))
+		out.Value = c.expression(s, from.Expression, at.field("expression"))
 	case out.Default == nil:
 		c.problem(at, fmt.Sprintf("outputs.parameters.%s of a %s template needs valueFrom.parameter or valueFrom.expression", p.Name, strings.ToLower(string(t.Type))), "")
 	}

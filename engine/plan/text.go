@@ -15,6 +15,9 @@ type Text struct {
 	// set when that cannot be told without evaluating them.
 	tasks []string
 	every bool
+	// expression: the whole text is an expression, which tags in it complete
+	// before it is evaluated.
+	expression bool
 }
 
 // Env gives values to the tags of a Text.
@@ -45,6 +48,17 @@ func parseText(source string) (*Text, error) {
 		}
 	}
 	return t, nil
+}
+
+// parseExpression parses a field that is an expression as a whole, such as
+// retryStrategy.expression. Tags in it are replaced in its text first.
+func parseExpression(source string) (*Text, error) {
+	if !strings.Contains(source, "{{") {
+		return parseText("{{=" + source + "}}")
+	}
+	t, err := parseText(source)
+	t.expression, t.every = true, true
+	return t, err
 }
 
 // taskOf splits "tasks.NAME.REST" and "steps.NAME.REST".
@@ -86,8 +100,19 @@ func (t *Text) Render(env Env) (string, error) {
 	if t.tmpl == nil {
 		return t.source, nil
 	}
-	return t.tmpl.Render(env.Lookup, func() map[string]any { return env.Expand(t.tasks, t.every) })
+	expand := func() map[string]any { return env.Expand(t.tasks, t.every) }
+	text, err := t.tmpl.Render(env.Lookup, expand)
+	if err != nil || !t.expression {
+		return text, err
+	}
+	v, err := expr.Eval(text, expand())
+	if err != nil {
+		return "", err
+	}
+	return expr.Format(v), nil
 }
 
 // HasExpression reports whether the text has expression tags.
-func (t *Text) HasExpression() bool { return t.tmpl != nil && t.tmpl.HasExpression() }
+func (t *Text) HasExpression() bool {
+	return t.expression || t.tmpl != nil && t.tmpl.HasExpression()
+}
