@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -86,7 +85,7 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 	}
 	halves, _ := filepath.Glob(filepath.Join(globQuote(cfg.Dir), "making-*"))
 	for _, dir := range halves {
-		if err := removeTree(dir); err != nil {
+		if err := os.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("opening git cache: %w", err)
 		}
 	}
@@ -216,15 +215,15 @@ func (c *Cache) make(ctx context.Context, src Source, at place, rev Revision, ho
 	if err != nil {
 		return err
 	}
-	defer removeTree(half)
+	defer os.RemoveAll(half)
 	if at.url == nil {
-		err = withRepository(at.path, func(r *Repository) error {
+		err = View(at.path, func(r *Repository) error {
 			if _, err := r.commit(rev.Commit); err != nil {
 				return err
 			}
 			return c.fill(ctx, r.store, src, rev, half)
 		})
-		if errors.Is(err, errNoObject) {
+		if errors.Is(err, ErrNoObject) {
 			err = &SourceError{URL: redact(src.URL), Reason: ErrNoRevision, Detail: "commit " + rev.Commit + " is not there"}
 		}
 	} else {
@@ -236,7 +235,7 @@ func (c *Cache) make(ctx context.Context, src Source, at place, rev Revision, ho
 	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
 		return err
 	}
-	if err := removeTree(home); err != nil { // one that is damaged
+	if err := os.RemoveAll(home); err != nil { // one that is damaged
 		return err
 	}
 	return os.Rename(half, home)
@@ -244,7 +243,7 @@ func (c *Cache) make(ctx context.Context, src Source, at place, rev Revision, ho
 
 func (c *Cache) fetch(ctx context.Context, src Source, rev Revision, half string) error {
 	objects := filepath.Join(half, "objects")
-	defer removeTree(objects)
+	defer os.RemoveAll(objects)
 	store := filesystem.NewStorageWithOptions(osfs.New(objects, osfs.WithBoundOS()), cache.NewObjectLRU(32<<20),
 		filesystem.Options{LargeObjectThreshold: largeObject})
 	far, err := dial(ctx, src)
@@ -268,7 +267,7 @@ func (c *Cache) fill(ctx context.Context, store storer.EncodedObjectStorer, src 
 		return err
 	}
 	files := filepath.Join(half, filesPart)
-	if err := removeTree(files); err != nil { // of a first try
+	if err := os.RemoveAll(files); err != nil { // of a first try
 		return err
 	}
 	if err := os.Mkdir(files, 0o755); err != nil {
@@ -288,19 +287,5 @@ func (c *Cache) fill(ctx context.Context, store storer.EncodedObjectStorer, src 
 	if err := os.WriteFile(filepath.Join(half, markerPart), data, 0o444); err != nil {
 		return err
 	}
-	return errors.Join(os.Chmod(files, 0o555), os.Chmod(half, 0o755))
-}
-
-// removeTree removes read-only folders too.
-func removeTree(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o755)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(dir)
+	return os.Chmod(half, 0o755)
 }

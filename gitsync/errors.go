@@ -30,6 +30,9 @@ var (
 	ErrCheckedOut = errors.New("branch is checked out")
 	// ErrRefused: the content of a commit is not laid down on this machine.
 	ErrRefused = errors.New("content is refused")
+	// ErrNoObject: an object is not in the store; a running git gc may just have
+	// moved it. See View.
+	ErrNoObject = errors.New("no such object")
 	// ErrNoFile: the commit has no such path.
 	ErrNoFile = errors.New("no such path in the commit")
 )

@@ -161,7 +161,11 @@ func TestMergeTrees(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ours, theirs := make(root, tt.ours), make(root, tt.theirs)
 			for range 2 { // either way round
+				tried, tryConflicts, tryErr := repo.TryMerge(t.Context(), root, ours, theirs)
 				tree, conflicts, err := repo.MergeTrees(t.Context(), root, ours, theirs)
+				if tried != tree || fmt.Sprint(tryConflicts) != fmt.Sprint(conflicts) || tryErr != nil {
+					t.Errorf("trying says %s %v %v", tried, tryConflicts, tryErr)
+				}
 				if err != nil || strings.Join(conflicts, " ") != tt.conflicts {
 					t.Fatalf("conflicts %v (%v), want %q", conflicts, err, tt.conflicts)
 				}

@@ -153,8 +153,8 @@ func readBlob(store storer.EncodedObjectStorer, hash plumbing.Hash) ([]byte, err
 }
 
 // layDown writes the files of an index below dir, which is empty, and makes them
-// read-only. All files get the time of the commit, so that two snapshots of one
-// commit are the same.
+// read-only. Folders are not: their owner could not remove them then. Everything
+// gets the time of the commit, so that two snapshots of one commit are the same.
 func layDown(ctx context.Context, store storer.EncodedObjectStorer, x index, dir string, when time.Time) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -172,7 +172,7 @@ func layDown(ctx context.Context, store storer.EncodedObjectStorer, x index, dir
 	}
 	for i := len(names) - 1; i >= 0; i-- {
 		if m := x[names[i]].Mode; m == modeTree || m == modeSubmodule {
-			if err := errors.Join(root.Chtimes(names[i], when, when), root.Chmod(names[i], 0o555)); err != nil {
+			if err := root.Chtimes(names[i], when, when); err != nil {
 				return fmt.Errorf("laying down %s: %w", names[i], err)
 			}
 		}
@@ -236,13 +236,17 @@ func blobHash(size int64) interface {
 	return h
 }
 
-// verify reports whether the files below dir are still those of the index.
+// verify reports whether the files below dir are still those of the index, and
+// no others.
 func (x index) verify(ctx context.Context, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if err := x.verifyNames(root.FS()); err != nil {
+		return err
+	}
 	for name, e := range x {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -252,6 +256,15 @@ func (x index) verify(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
+}
+
+func (x index) verifyNames(files fs.FS) error {
+	return fs.WalkDir(files, ".", func(name string, _ fs.DirEntry, err error) error {
+		if _, ok := x[name]; err == nil && !ok && name != "." {
+			err = fmt.Errorf("%s: was added", name)
+		}
+		return err
+	})
 }
 
 func verifyEntry(root *os.Root, name string, e entry) error {

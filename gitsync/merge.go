@@ -15,9 +15,20 @@ import (
 // path that one side changed is taken from that side, one that both changed to
 // the same is taken, anything else is a conflict. The content of a file is never
 // merged. base may be "" for histories that have nothing in common. The tree is
-// stored only when there is no conflict.
+// stored; with conflicts there is none.
 func (r *Repository) MergeTrees(ctx context.Context, base, ours, theirs string) (tree string, conflicts []string, err error) {
-	m := treeMerge{writer: r.writer()}
+	return r.mergeTrees(ctx, r.writer(), base, ours, theirs)
+}
+
+// TryMerge says what MergeTrees would, and stores nothing.
+func (r *Repository) TryMerge(ctx context.Context, base, ours, theirs string) (tree string, conflicts []string, err error) {
+	w := r.writer()
+	w.dry = true
+	return r.mergeTrees(ctx, w, base, ours, theirs)
+}
+
+func (r *Repository) mergeTrees(ctx context.Context, w *writer, base, ours, theirs string) (tree string, conflicts []string, err error) {
+	m := treeMerge{writer: w}
 	var sides [3]side
 	for i, commit := range []string{base, ours, theirs} {
 		if commit == "" {

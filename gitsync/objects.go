@@ -12,15 +12,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// withRepository runs fn on a fresh view of a repository, and once more on
-// another when an object was not found: a git gc may have moved it meanwhile.
-func withRepository(dir string, fn func(*Repository) error) error {
+// View runs fn on the repository at dir, and once more on a fresh view of it when
+// an object was not found: a git gc may have moved it meanwhile.
+func View(dir string, fn func(*Repository) error) error {
 	repo, err := OpenRepository(dir)
 	if err != nil {
 		return err
 	}
 	err = fn(repo)
-	if errors.Is(err, errNoObject) || errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, ErrNoObject) || errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, fs.ErrNotExist) {
 		repo.reload()
 		err = fn(repo)
 	}

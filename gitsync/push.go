@@ -84,7 +84,7 @@ func DeleteBranch(ctx context.Context, target Source, branch, expect string) err
 }
 
 func pushLocal(ctx context.Context, dir string, ch Change, plan *edits, expect string) (commit string, err error) {
-	err = withRepository(dir, func(r *Repository) error {
+	err = View(dir, func(r *Repository) error {
 		commit, err = r.writer().commitChange(ctx, ch, plan)
 		return err
 	})

@@ -174,6 +174,9 @@ func TestABranchThatIsCheckedOutIsNotPushed(t *testing.T) {
 func TestAHookThatSaysNoIsSaid(t *testing.T) {
 	w, base := filled(t)
 	hook := filepath.Join(w.bare, "hooks", "pre-receive")
+	if err := os.Mkdir(filepath.Dir(hook), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(hook, []byte("#!/bin/sh\necho no pushing on fridays >&2\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +268,7 @@ func fileAt(t *testing.T, src Source, rev Revision) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer removeTree(dir)
+	defer os.RemoveAll(dir)
 	c, err := OpenCache(CacheConfig{Dir: dir})
 	if err != nil {
 		return "", err

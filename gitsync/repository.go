@@ -30,10 +30,6 @@ type Repository struct {
 	store  *filesystem.Storage
 }
 
-// errNoObject: an object is not in the store, for example because a running
-// git gc has just moved it.
-var errNoObject = errors.New("no such object")
-
 // OpenRepository opens the bare repository or the checkout at path. Only files
 // are read: no process, no hook, no configuration other than the repository's
 // format is of any effect.
@@ -219,7 +215,7 @@ func (r *Repository) commit(hash string) (*object.Commit, error) {
 
 func (r *Repository) objectError(hash string, err error) error {
 	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w: %s", r.url, errNoObject, hash)
+		return fmt.Errorf("%s: %w: %s", r.url, ErrNoObject, hash)
 	}
 	return fmt.Errorf("%s: reading object %s: %w", r.url, hash, err)
 }

@@ -50,7 +50,7 @@ func (r *Repository) resolve(src Source) (Revision, error) {
 		return rev, nil // a branch is at a commit; opening the object store would cost more than all else
 	}
 	commit, err := r.peel(rev.Commit)
-	if errors.Is(err, errNoObject) {
+	if errors.Is(err, ErrNoObject) {
 		return Revision{}, &SourceError{URL: redact(src.URL), Reason: ErrNoRevision, Detail: "no commit " + rev.Commit}
 	}
 	if err != nil {

@@ -99,7 +99,8 @@ func TestSnapshotsAreReusedWhenWholeAndMadeAgainWhenNot(t *testing.T) {
 		"a file that was changed": func() error {
 			return errors.Join(os.Chmod(readme, 0o644), os.WriteFile(readme, []byte("HELLO\n"), 0o644), os.Chmod(readme, 0o444))
 		},
-		"a file that is missing": func() error { return errors.Join(os.Chmod(s.Dir(), 0o755), os.Remove(readme)) },
+		"a file that is missing": func() error { return os.Remove(readme) },
+		"a file that was added":  func() error { return os.WriteFile(filepath.Join(s.Dir(), "base/new"), nil, 0o644) },
 		"a marker that was cut off": func() error {
 			return errors.Join(os.Chmod(filepath.Join(filepath.Dir(s.Dir()), markerPart), 0o644), os.Truncate(filepath.Join(filepath.Dir(s.Dir()), markerPart), 10))
 		},

@@ -48,6 +48,6 @@ func (c *Cache) discard(home string) {
 	delete(c.good, home)
 	c.mu.Unlock()
 	if err == nil {
-		_ = removeTree(away)
+		_ = os.RemoveAll(away)
 	}
 }

@@ -45,10 +45,16 @@ func newWorld(t testing.TB) *world {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	git(t, root, "init", "-q", "--bare", "-b", "main", w.bare)
-	git(t, w.bare, "config", "receive.denyDeleteCurrent", "ignore")
-	git(t, root, "init", "-q", "-b", "main", w.work)
-	git(t, w.work, "remote", "add", "origin", w.bare)
+	git(t, root, "init", "-q", "--template=", "--bare", "-b", "main", w.bare)
+	git(t, root, "clone", "-q", "--template=", "-c", "advice.detachedHead=false", w.bare, w.work)
+	config, err := os.OpenFile(filepath.Join(w.bare, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer config.Close()
+	if _, err := config.WriteString("[receive]\n\tdenyDeleteCurrent = ignore\n[http]\n\treceivepack = true\n"); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -91,7 +97,6 @@ func (w *world) serve(password string) string {
 	w.t.Helper()
 	handler := &cgi.Handler{Path: gitPath(w.t), Args: []string{"http-backend"}, Env: append(testEnv(),
 		"GIT_PROJECT_ROOT="+filepath.Dir(w.bare), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada")}
-	git(w.t, w.bare, "config", "http.receivepack", "true")
 	server := httptest.NewServer(guard(password, handler))
 	w.t.Cleanup(server.Close)
 	return server.URL + "/" + strings.ReplaceAll(filepath.Base(w.bare), " ", "%20")
@@ -113,7 +118,6 @@ func newCache(t testing.TB, cfg CacheConfig) *Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeTree(cfg.Dir) })
 	return c
 }
 

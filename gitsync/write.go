@@ -3,6 +3,7 @@ package gitsync
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,17 +18,30 @@ import (
 type writer struct {
 	store *filesystem.Storage
 	// wrote is called with every object that was stored; nil for nothing.
-	wrote func(plumbing.Hash)
-	made  []plumbing.Hash
+	wrote func(plumbing.Hash) error
+	// dry computes hashes and stores nothing.
+	dry  bool
+	made []plumbing.Hash
 }
 
 // writer writes into this repository.
 func (r *Repository) writer() *writer {
-	return &writer{store: r.store, wrote: func(h plumbing.Hash) {
+	return &writer{store: r.store, wrote: func(h plumbing.Hash) error {
 		fan := filepath.Join(r.common, "objects", h.String()[:2])
+		name := filepath.Join(fan, h.String()[2:])
 		r.giveToOwner(fan)
-		r.giveToOwner(filepath.Join(fan, h.String()[2:]))
+		r.giveToOwner(name)
+		return syncFile(name)
 	}}
+}
+
+// syncFile makes an object durable before a reference to it is.
+func syncFile(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 type encoder interface {
@@ -44,12 +58,17 @@ func (w *writer) put(what encoder) (plumbing.Hash, error) {
 
 func (w *writer) putObject(obj plumbing.EncodedObject) (plumbing.Hash, error) {
 	hash := obj.Hash()
+	if w.dry {
+		return hash, nil
+	}
 	if w.store.HasEncodedObject(hash) != nil {
 		if _, err := w.store.SetEncodedObject(obj); err != nil {
 			return hash, fmt.Errorf("storing object %s: %w", hash, err)
 		}
 		if w.wrote != nil {
-			w.wrote(hash)
+			if err := w.wrote(hash); err != nil {
+				return hash, fmt.Errorf("storing object %s: %w", hash, err)
+			}
 		}
 	}
 	w.made = append(w.made, hash)

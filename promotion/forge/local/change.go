@@ -113,15 +113,19 @@ func (f *Forge) Diff(ctx context.Context, number int) (gitsync.Diff, error) {
 	if err != nil {
 		return gitsync.Diff{}, err
 	}
-	repo, err := f.repository()
-	if err != nil {
-		return gitsync.Diff{}, err
-	}
-	from, err := repo.MergeBases(ctx, pr.BaseSHA, pr.HeadSHA)
+	var d gitsync.Diff
+	err = f.view(func(repo *gitsync.Repository) error {
+		from, err := repo.MergeBases(ctx, pr.BaseSHA, pr.HeadSHA)
+		if err != nil {
+			return err
+		}
+		d, err = repo.Diff(ctx, strings.Join(from[:min(1, len(from))], ""), pr.HeadSHA)
+		return err
+	})
 	if err != nil {
 		return gitsync.Diff{}, fmt.Errorf("comparing the branches of pull request %d: %w", number, err)
 	}
-	return repo.Diff(ctx, strings.Join(from[:min(1, len(from))], ""), pr.HeadSHA)
+	return d, nil
 }
 
 // Merge is forge.Forge's.
@@ -150,18 +154,15 @@ func (f *Forge) merge(ctx context.Context, number int, o forge.MergeOptions) (fo
 		return forge.PullRequest{}, err
 	}
 	if err := mayMerge(r.PullRequest, o); err != nil || r.State == forge.StateMerged {
-		return f.view(r), err
+		return f.shown(r), err
 	}
-	repo, err := f.repository()
+	base, commit, err := f.mergeInto(ctx, r.PullRequest, o)
 	if err != nil {
-		return forge.PullRequest{}, err
+		return f.shown(r), err
 	}
-	if tree := repo.CheckedOutAt(r.Base); tree != "" {
-		return f.view(r), fmt.Errorf("%w in %s: check out another branch there", gitsync.ErrCheckedOut, tree)
-	}
-	base, commit, err := f.mergeInto(ctx, repo, r.PullRequest, o)
-	if err != nil {
-		return f.view(r), err
+	if commit == "" { // another process, or a person, has just merged it
+		pr, err := f.Get(ctx, number)
+		return pr, errors.Join(err, mayMerge(pr, o))
 	}
 	pr, err := f.changeLocked(ctx, number, func(r *record) (bool, error) {
 		// The look before this has found the merge in git already.
@@ -173,7 +174,9 @@ func (f *Forge) merge(ctx context.Context, number int, o forge.MergeOptions) (fo
 		return pr, err
 	}
 	// A branch that somebody pushed to meanwhile, or holds the lock of, stays.
-	err = repo.SetRef(ctx, "refs/heads/"+pr.Head, "", o.ExpectedHead)
+	err = f.view(func(repo *gitsync.Repository) error {
+		return repo.SetRef(ctx, "refs/heads/"+pr.Head, "", o.ExpectedHead)
+	})
 	if errors.Is(err, gitsync.ErrMoved) || errors.Is(err, gitsync.ErrLocked) {
 		err = nil
 	}
@@ -196,33 +199,46 @@ func mayMerge(pr forge.PullRequest, o forge.MergeOptions) error {
 }
 
 // mergeInto makes the commit and moves the base to it, again when somebody else
-// has just moved it.
-func (f *Forge) mergeInto(ctx context.Context, repo *gitsync.Repository, pr forge.PullRequest, o forge.MergeOptions) (base, commit string, err error) {
+// has just moved the base. There is no commit when the base has it all.
+func (f *Forge) mergeInto(ctx context.Context, pr forge.PullRequest, o forge.MergeOptions) (base, commit string, err error) {
 	for {
-		if base, err = repo.Branch(pr.Base); err != nil {
-			return "", "", err
-		}
-		if base == "" {
-			return "", "", fmt.Errorf("%w: %s", forge.ErrNoBranch, pr.Base)
-		}
-		tree, conflicts, err := mergedTree(ctx, repo, o.ExpectedHead, base)
-		if err != nil {
-			return "", "", err
-		}
-		if len(conflicts) > 0 {
-			return "", "", &forge.ConflictError{Number: pr.Number, Paths: conflicts}
-		}
-		if commit, err = f.write(repo, pr, o, tree, base); err != nil {
-			return "", "", err
-		}
-		err = repo.SetRef(ctx, "refs/heads/"+pr.Base, commit, base)
+		err := f.view(func(repo *gitsync.Repository) error {
+			if tree := repo.CheckedOutAt(pr.Base); tree != "" {
+				return fmt.Errorf("%w in %s: check out another branch there", gitsync.ErrCheckedOut, tree)
+			}
+			base, commit, err = f.mergeOnce(ctx, repo, pr, o)
+			return err
+		})
 		if !errors.Is(err, gitsync.ErrMoved) || ctx.Err() != nil {
 			return base, commit, err
 		}
-		if repo, err = f.repository(); err != nil { // one that sees the new commits
-			return "", "", err
-		}
 	}
+}
+
+func (f *Forge) mergeOnce(ctx context.Context, repo *gitsync.Repository, pr forge.PullRequest, o forge.MergeOptions) (base, commit string, err error) {
+	if base, err = repo.Branch(pr.Base); err != nil {
+		return "", "", err
+	}
+	if base == "" {
+		return "", "", fmt.Errorf("%w: %s", forge.ErrNoBranch, pr.Base)
+	}
+	was, err := repo.Commit(base)
+	if err != nil {
+		return "", "", err
+	}
+	tree, conflicts, err := mergedTree(ctx, repo, repo.MergeTrees, o.ExpectedHead, base)
+	switch {
+	case err != nil:
+		return "", "", err
+	case len(conflicts) > 0:
+		return "", "", &forge.ConflictError{Number: pr.Number, Paths: conflicts}
+	case tree == was.Tree:
+		return base, "", nil
+	}
+	if commit, err = f.write(repo, pr, o, tree, base); err != nil {
+		return "", "", err
+	}
+	return base, commit, repo.SetRef(ctx, "refs/heads/"+pr.Base, commit, base)
 }
 
 func (f *Forge) write(repo *gitsync.Repository, pr forge.PullRequest, o forge.MergeOptions, tree, base string) (string, error) {

@@ -126,8 +126,8 @@ const keptStatuses = 100
 
 func key(number int) string { return fmt.Sprintf("%08d", number) }
 
-// view is the record as callers see it.
-func (f *Forge) view(r record) forge.PullRequest {
+// shown is the record as callers see it.
+func (f *Forge) shown(r record) forge.PullRequest {
 	pr := r.PullRequest
 	pr.Statuses = nil
 	for _, s := range r.AllStatuses {
@@ -139,8 +139,8 @@ func (f *Forge) view(r record) forge.PullRequest {
 	return pr
 }
 
-func (f *Forge) repository() (*gitsync.Repository, error) {
-	return gitsync.OpenRepository(f.cfg.Repository)
+func (f *Forge) view(fn func(*gitsync.Repository) error) error {
+	return gitsync.View(f.cfg.Repository, fn)
 }
 
 func (f *Forge) now() time.Time { return f.cfg.Now().UTC().Truncate(time.Second) }
@@ -197,13 +197,13 @@ func (f *Forge) changeLocked(ctx context.Context, number int, fn func(*record) (
 		}
 		changed, err := fn(&r)
 		if err != nil || !changed {
-			return f.view(r), err
+			return f.shown(r), err
 		}
 		r.Updated = f.now()
 		err = f.save(ctx, r, version)
 		if errors.Is(err, ErrChanged) && ctx.Err() == nil {
 			continue
 		}
-		return f.view(r), err
+		return f.shown(r), err
 	}
 }

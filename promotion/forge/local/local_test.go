@@ -99,7 +99,7 @@ func newForge(t testing.TB, docs Documents, bare string) *Forge {
 func newBare(t testing.TB) string {
 	t.Helper()
 	bare := filepath.Join(t.TempDir(), "central repo.git")
-	git(t, "/", "init", "-q", "--bare", "-b", "main", bare)
+	git(t, "/", "init", "-q", "--template=", "--bare", "-b", "main", bare)
 	return bare
 }
 
@@ -144,20 +144,27 @@ func newStory(t testing.TB) *story {
 	t.Helper()
 	s := &story{t: t, bare: newBare(t), clone: filepath.Join(t.TempDir(), "clone"), docs: newMemory()}
 	s.forge = newForge(t, s.docs, s.bare)
+	base := s.push("main", "", "1\n")
+	s.push("head", base, "2\n")
 	git(t, "/", "clone", "-q", s.bare, s.clone)
-	s.git("checkout", "-q", "-B", "main")
-	s.commit("base", "a", "1")
-	s.git("push", "-q", "origin", "main")
-	s.git("checkout", "-q", "-b", "head")
-	s.commit("head", "a", "2")
-	s.git("push", "-q", "origin", "head")
-	s.git("checkout", "-q", "main")
+	s.git("branch", "-q", "head", "origin/head")
 	pr, err := s.forge.Open(t.Context(), forge.Opening{Title: "it", Head: "head", Base: "main"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.pr = pr
 	return s
+}
+
+// push makes a commit with the file a.
+func (s *story) push(branch, base, content string) string {
+	s.t.Helper()
+	commit, err := gitsync.Push(s.t.Context(), gitsync.Source{URL: s.bare}, gitsync.Change{Base: base, Branch: branch, Message: branch,
+		Files: map[string]gitsync.File{"a": {Content: []byte(content)}}, Author: gitsync.Identity{Name: "pawl", Email: "x@example.com", Time: time.Unix(1_700_000_000, 0)}}, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return commit
 }
 
 func (s *story) git(args ...string) string { s.t.Helper(); return git(s.t, s.clone, args...) }
@@ -282,12 +289,8 @@ func TestTheHeadIsKeptAsAReference(t *testing.T) {
 
 func TestACrashBetweenTheMergeAndItsRecordIsHealed(t *testing.T) {
 	s := newStory(t)
-	repo, err := s.forge.repository()
-	if err != nil {
-		t.Fatal(err)
-	}
 	opt := forge.MergeOptions{ExpectedHead: s.pr.HeadSHA, By: "ada", Method: forge.MethodMerge}
-	_, commit, err := s.forge.mergeInto(t.Context(), repo, s.pr, opt)
+	_, commit, err := s.forge.mergeInto(t.Context(), s.pr, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,6 +301,39 @@ func TestACrashBetweenTheMergeAndItsRecordIsHealed(t *testing.T) {
 	}
 	if n := git(t, s.bare, "rev-list", "--count", "--merges", "main"); n != "1" {
 		t.Errorf("%s merges", n)
+	}
+}
+
+func TestTwoProcessesThatMergeTheSameMergeOnce(t *testing.T) {
+	for _, method := range []forge.Method{forge.MethodMerge, forge.MethodSquash} {
+		s := newStory(t)
+		var wg sync.WaitGroup
+		for range 4 {
+			f := newForge(t, s.docs, s.bare)
+			wg.Go(func() {
+				got, err := f.Merge(t.Context(), 1, forge.MergeOptions{ExpectedHead: s.pr.HeadSHA, Method: method})
+				if err != nil || got.State != forge.StateMerged {
+					t.Errorf("%s: %s, %v", method, got.State, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := git(t, s.bare, "rev-list", "--count", "--first-parent", "main"); n != "2" {
+			t.Errorf("%s: main has %s commits", method, n)
+		}
+	}
+}
+
+func TestLookingStoresNothingInTheRepository(t *testing.T) {
+	s := newStory(t)
+	s.commit("other", "b", "1")
+	s.git("push", "-q", "origin", "main")
+	before := git(t, s.bare, "count-objects", "-v")
+	if _, err := s.forge.List(t.Context(), forge.Query{}); err != nil {
+		t.Fatal(err)
+	}
+	if after := git(t, s.bare, "count-objects", "-v"); after != before {
+		t.Errorf("objects before:\n%s\nafter:\n%s", before, after)
 	}
 }
 
@@ -343,7 +379,9 @@ func TestABaseThatIsCheckedOutInAWorkTreeIsNotMerged(t *testing.T) {
 func TestMergesRunNoHooks(t *testing.T) {
 	s := newStory(t)
 	ran := filepath.Join(t.TempDir(), "ran")
-	before, _ := os.ReadDir(filepath.Join(s.bare, "hooks"))
+	if err := os.Mkdir(filepath.Join(s.bare, "hooks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, hook := range []string{"pre-receive", "update", "post-receive", "post-update", "reference-transaction", "post-merge"} {
 		script := fmt.Sprintf("#!/bin/sh\necho %s >>%q\n", hook, ran)
 		if err := os.WriteFile(filepath.Join(s.bare, "hooks", hook), []byte(script), 0o755); err != nil {
@@ -356,7 +394,7 @@ func TestMergesRunNoHooks(t *testing.T) {
 	if data, err := os.ReadFile(ran); err == nil {
 		t.Errorf("hooks were run: %s", data)
 	}
-	if after, _ := os.ReadDir(filepath.Join(s.bare, "hooks")); len(after) != len(before)+6 {
-		t.Errorf("%d hooks, there were %d", len(after), len(before))
+	if after, _ := os.ReadDir(filepath.Join(s.bare, "hooks")); len(after) != 6 {
+		t.Errorf("there are %d hooks", len(after))
 	}
 }

@@ -39,22 +39,23 @@ func (f *Forge) refresh(ctx context.Context, r record, version int64) (record, i
 	if r.State != forge.StateOpen {
 		return r, version, nil
 	}
-	repo, err := f.repository()
-	if err != nil {
-		return r, version, err
-	}
-	head, base, err := branches(repo, r.PullRequest)
-	if err != nil || head == r.HeadSHA && base == r.BaseSHA && r.Mergeable != forge.MergeUnknown {
-		return r, version, err
-	}
-	seen, err := look(ctx, repo, r.PullRequest, head, base)
+	var seen facts
+	news := false
+	err := f.view(func(repo *gitsync.Repository) error {
+		head, base, err := branches(repo, r.PullRequest)
+		if news = head != r.HeadSHA || base != r.BaseSHA; err != nil || !news {
+			return err
+		}
+		if seen, err = look(ctx, repo, r.PullRequest, head, base); err != nil || head == "" {
+			return err
+		}
+		return keepHead(ctx, repo, r.Number, head)
+	})
 	if err != nil {
 		return r, version, fmt.Errorf("looking at pull request %d: %w", r.Number, err)
 	}
-	if head != "" && head != r.HeadSHA {
-		if err := keepHead(ctx, repo, r.Number, head); err != nil {
-			return r, version, err
-		}
+	if !news {
+		return r, version, nil
 	}
 	r.PullRequest = settle(r.PullRequest, seen, f.now())
 	err = f.save(ctx, r, version)
@@ -140,7 +141,7 @@ func wasReset(ctx context.Context, repo *gitsync.Repository, pr forge.PullReques
 // compare merges in memory: whether that would change the base at all, and what
 // is in the way. With several merge bases all must agree on the result.
 func compare(ctx context.Context, repo *gitsync.Repository, head, base string) (applied bool, conflicts []string, err error) {
-	tree, conflicts, err := mergedTree(ctx, repo, head, base)
+	tree, conflicts, err := mergedTree(ctx, repo, repo.TryMerge, head, base)
 	if err != nil || len(conflicts) > 0 {
 		return false, conflicts, err
 	}
@@ -148,7 +149,10 @@ func compare(ctx context.Context, repo *gitsync.Repository, head, base string) (
 	return tree == c.Tree, nil, err
 }
 
-func mergedTree(ctx context.Context, repo *gitsync.Repository, head, base string) (tree string, conflicts []string, err error) {
+// mergeFunc is Repository.MergeTrees or TryMerge.
+type mergeFunc func(ctx context.Context, base, ours, theirs string) (tree string, conflicts []string, err error)
+
+func mergedTree(ctx context.Context, repo *gitsync.Repository, merge mergeFunc, head, base string) (tree string, conflicts []string, err error) {
 	bases, err := repo.MergeBases(ctx, base, head)
 	if err != nil {
 		return "", nil, err
@@ -157,7 +161,7 @@ func mergedTree(ctx context.Context, repo *gitsync.Repository, head, base string
 		bases = []string{""}
 	}
 	for i, from := range bases {
-		got, conflicts, err := repo.MergeTrees(ctx, from, base, head)
+		got, conflicts, err := merge(ctx, from, base, head)
 		if err != nil || len(conflicts) > 0 {
 			return "", conflicts, err
 		}

@@ -30,7 +30,7 @@ func (f *Forge) List(ctx context.Context, q forge.Query) ([]forge.PullRequest, e
 			return nil, err
 		}
 		if q.State == "" || q.State == r.State {
-			out = append(out, f.view(r))
+			out = append(out, f.shown(r))
 		}
 	}
 	return out, nil
@@ -42,7 +42,7 @@ func (f *Forge) Get(ctx context.Context, number int) (forge.PullRequest, error) 
 	if err != nil {
 		return forge.PullRequest{}, err
 	}
-	return f.view(r), nil
+	return f.shown(r), nil
 }
 
 // Open is forge.Forge's.
@@ -69,7 +69,11 @@ func (f *Forge) open(ctx context.Context, o forge.Opening) (forge.PullRequest, e
 	} else if len(there) > 0 {
 		return there[0], fmt.Errorf("%w: %d", forge.ErrExists, there[0].Number)
 	}
-	r, repo, err := f.prepare(ctx, o)
+	var r record
+	err := f.view(func(repo *gitsync.Repository) (err error) {
+		r, err = f.prepare(ctx, repo, o)
+		return err
+	})
 	if err != nil {
 		return forge.PullRequest{}, err
 	}
@@ -78,7 +82,8 @@ func (f *Forge) open(ctx context.Context, o forge.Opening) (forge.PullRequest, e
 		return forge.PullRequest{}, err
 	}
 	r.Number = int(number)
-	if err := keepHead(ctx, repo, r.Number, r.HeadSHA); err != nil {
+	err = f.view(func(repo *gitsync.Repository) error { return keepHead(ctx, repo, r.Number, r.HeadSHA) })
+	if err != nil {
 		return forge.PullRequest{}, err
 	}
 	if err := f.save(ctx, r, 0); err != nil {
@@ -88,32 +93,28 @@ func (f *Forge) open(ctx context.Context, o forge.Opening) (forge.PullRequest, e
 }
 
 // prepare makes the record of a pull request that has no number yet.
-func (f *Forge) prepare(ctx context.Context, o forge.Opening) (record, *gitsync.Repository, error) {
+func (f *Forge) prepare(ctx context.Context, repo *gitsync.Repository, o forge.Opening) (record, error) {
 	now := f.now()
 	pr := forge.PullRequest{Title: o.Title, Body: o.Body, Head: o.Head, Base: o.Base, State: forge.StateOpen,
 		Draft: o.Draft, Author: o.Author, Labels: sortedLabels(o.Labels), Created: now}
-	repo, err := f.repository()
-	if err != nil {
-		return record{}, nil, err
-	}
 	head, base, err := branches(repo, pr)
 	switch {
 	case err != nil:
-		return record{}, nil, err
+		return record{}, err
 	case head == "":
-		return record{}, nil, fmt.Errorf("%w: %s", forge.ErrNoBranch, o.Head)
+		return record{}, fmt.Errorf("%w: %s", forge.ErrNoBranch, o.Head)
 	case base == "":
-		return record{}, nil, fmt.Errorf("%w: %s", forge.ErrNoBranch, o.Base)
+		return record{}, fmt.Errorf("%w: %s", forge.ErrNoBranch, o.Base)
 	}
 	pr.HeadSHA, pr.BaseSHA = head, base
 	seen, err := look(ctx, repo, pr, head, base)
 	if err != nil {
-		return record{}, nil, err
+		return record{}, err
 	}
 	if seen.contained || seen.applied {
-		return record{}, nil, forge.ErrNoChange
+		return record{}, forge.ErrNoChange
 	}
-	return record{PullRequest: settle(pr, seen, now)}, repo, nil
+	return record{PullRequest: settle(pr, seen, now)}, nil
 }
 
 // onlyOne settles two processes that opened the same at the same moment: whoever
