@@ -24,16 +24,23 @@ func Decode(file string, data []byte) ([]*Object, Problems) {
 	documents, problems := Parse(file, data)
 	var objects []*Object
 	for _, doc := range documents {
-		d := &decoder{origin: doc}
-		if doc.Raw == nil {
-			d.report(SeverityError, "", "a manifest must be a map with apiVersion and kind, got "+doc.root, "")
-		} else if o := d.decode(doc.Raw); o != nil {
+		o, ps := doc.Decode()
+		if o != nil {
 			objects = append(objects, o)
 		}
-		problems = append(problems, d.problems...)
+		problems = append(problems, ps...)
 	}
 	sortProblems(problems)
 	return objects, problems
+}
+
+// Decode makes a manifest of a parsed document; nil when it has errors.
+func (o *Object) Decode() (*Object, Problems) {
+	if o.Raw == nil {
+		return nil, Problems{{Severity: SeverityError, Position: o.Origin,
+			Message: "a manifest must be a map with apiVersion and kind, got " + o.root}}
+	}
+	return FromRaw(o.Raw, o)
 }
 
 // Parse reads the documents of one file, manifests or not, a List unrolled:
