@@ -42,7 +42,8 @@ func diff(known, found map[string]File, matches func(string) bool, said hints) [
 	for _, f := range found {
 		inodes[f.Inode] = f.Inode != 0
 	}
-	names := maps.Clone(known)
+	names := make(map[string]File, len(known))
+	maps.Copy(names, known)
 	maps.Copy(names, found)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if !matches(name) {

@@ -225,6 +225,15 @@ func TestAFileIsAnnouncedWhenItIsComplete(t *testing.T) {
 	b.none()
 }
 
+func TestAnEmptyFileIsAnnouncedWhenItStaysSo(t *testing.T) {
+	b := newBench(t, "CREATE")
+	b.spec.WatchPathConfig.PathRegexp, b.spec.WatchPathConfig.Path = "", "_SUCCESS"
+	defer b.run()()
+	b.write("other", "1")
+	b.write("_SUCCESS", "")
+	b.want("CREATE _SUCCESS")
+}
+
 func TestAFileThatCameWhileNobodyWatchedIsNoticedOnce(t *testing.T) {
 	b := newBench(t, "CREATE")
 	b.write("old.csv", "1")

@@ -26,6 +26,9 @@ func Check(obj *api.Object) api.Problems {
 		ps = fields(obj, cronWorkflowTable(), reflect.TypeFor[wfv1.CronWorkflowSpec]())
 		_, more := cron.SpecOf(typed)
 		ps = append(ps, more...)
+		if spec, ok := obj.Raw["spec"].(map[string]any); ok && isZero(spec["workflowSpec"]) {
+			ps = append(ps, api.Problem{Severity: api.SeverityError, Path: "spec.workflowSpec", Message: "is missing", Hint: "such as workflowTemplateRef: {name: train}"})
+		}
 	case *eventsv1.EventSource:
 		ps = fields(obj, eventSourceTable(), reflect.TypeFor[eventsv1.EventSourceSpec]())
 		ps = append(ps, filesource.Check(typed)...)

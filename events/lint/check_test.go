@@ -119,6 +119,9 @@ func TestEveryFieldIsHonouredOrSaid(t *testing.T) {
 			"f.yaml:7: error: spec.when: is not run by pawl yet",
 			"f.yaml:10: note: spec.workflowMetadata.name: has no meaning here: runs are named",
 		}},
+		{"a cron workflow without a workflow", strings.Replace(cronHead, "workflowSpec: {entrypoint: main}", "suspend: true", 1), []string{
+			"f.yaml:4: error: spec.workflowSpec: is missing",
+		}},
 		{"a cron workflow with a wrong schedule", strings.Replace(cronHead, "0 3", "60 3", 1), []string{
 			"f.yaml:5: error: spec.schedules[0]: schedule \"60 3 * * *\": end of range (60)",
 		}},

@@ -116,6 +116,15 @@ func TestAChangedDependencyForgetsTheEventsItHolds(t *testing.T) {
 	}
 }
 
+func TestADroppedEventSaysWhy(t *testing.T) {
+	s, st := three(t, "a"), State{}
+	s.Spec.Dependencies[0].Filters = &eventsv1.EventDependencyFilter{Data: []eventsv1.DataFilter{{Path: "x", Type: "string", Value: []string{"y"}}}}
+	out := replay(t, s, &st, event("a", "a1", `{"x":"z"}`), noon)
+	if len(out.Triggers) > 0 || len(out.Notes) != 1 || out.Notes[0] != (Note{Dependency: "a", Message: `event a1 is dropped: data filter: x is "z", wanted = y`}) {
+		t.Errorf("got %+v", out)
+	}
+}
+
 func TestConditionsResetForgetsAtItsTime(t *testing.T) {
 	s, st := three(t, "a && b-1"), State{}
 	s.Spec.Triggers[0].Template.ConditionsReset = []eventsv1.ConditionsResetCriteria{{ByTime: &eventsv1.ConditionsResetByTime{Cron: "0 * * * *"}}}
