@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -325,8 +326,8 @@ func (c *compiler) limits(t *Template, w *wfv1.Template, at place) {
 	if d := w.ActiveDeadlineSeconds; d != nil {
 		c.leafOnly(leaf, at.field("activeDeadlineSeconds"), t)
 		t.MaxRun = c.text(s, d.String(), at.field("activeDeadlineSeconds"))
-		if n, err := time.ParseDuration(d.String() + "s"); t.MaxRun.Literal() && (err != nil || n <= 0) {
-			c.errorf(at.field("activeDeadlineSeconds"), "activeDeadlineSeconds must be greater than 0")
+		if n, err := strconv.Atoi(d.String()); t.MaxRun.Literal() && (err != nil || n <= 0) {
+			c.errorf(at.field("activeDeadlineSeconds"), "activeDeadlineSeconds must be a number of seconds greater than 0")
 		}
 		if t.Timeout != nil {
 			c.warn(at.field("activeDeadlineSeconds"), "timeout replaces activeDeadlineSeconds, even where that is shorter", "keep one of them")
@@ -359,8 +360,8 @@ func (c *compiler) durationOf(t *Text, at place) {
 
 // ParseDuration reads a number of seconds or a Go duration.
 func ParseDuration(s string) (time.Duration, error) {
-	if d, err := time.ParseDuration(s + "s"); err == nil && !strings.ContainsAny(s, ".") {
-		return d, nil
+	if n, err := strconv.Atoi(s); err == nil {
+		return time.Duration(n) * time.Second, nil
 	}
 	return time.ParseDuration(s)
 }
@@ -419,10 +420,8 @@ func (c *compiler) number(s scope, n *intstr.IntOrString, at place) *Text {
 
 // ParseInt reads a whole number, spaces around it allowed.
 func ParseInt(s string) (int, error) {
-	var n int
-	var rest string
-	s = strings.TrimSpace(s)
-	if k, _ := fmt.Sscanf(s, "%d%s", &n, &rest); k != 1 {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
 		return 0, fmt.Errorf("%q is not a whole number", s)
 	}
 	return n, nil

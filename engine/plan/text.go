@@ -112,6 +112,16 @@ func (t *Text) Render(env Env) (string, error) {
 	return expr.Format(v), nil
 }
 
+// ReadsItem reports whether the text refers to the item of a loop.
+func (t *Text) ReadsItem() bool {
+	for _, name := range t.Names() {
+		if name == "item" || strings.HasPrefix(name, "item.") {
+			return true
+		}
+	}
+	return false
+}
+
 // HasExpression reports whether the text has expression tags.
 func (t *Text) HasExpression() bool {
 	return t.expression || t.tmpl != nil && t.tmpl.HasExpression()

@@ -10,29 +10,30 @@ import (
 	"github.com/pawl-dev/pawl/engine/plan"
 )
 
-// when evaluates a task's condition. perItem: the task is a loop and its
-// condition can be evaluated only with an item. message says why it is false.
+// when evaluates a task's condition, message says why it is false. perItem: the
+// task is a loop whose condition speaks of the item, so that it is decided for
+// each item by itself.
 func (s *State) when(t *plan.Task, sc *scope) (ok, perItem bool, message string, err error) {
-	ok, _, message, err = s.whenItem(t, sc)
-	if err != nil && t.Loop != nil {
+	if t.Loop != nil && t.When != nil && t.When.ReadsItem() {
 		return true, true, "", nil
 	}
+	ok, message, err = s.whenItem(t, sc)
 	return ok, false, message, err
 }
 
-func (s *State) whenItem(t *plan.Task, sc *scope) (ok, perItem bool, message string, err error) {
+func (s *State) whenItem(t *plan.Task, sc *scope) (ok bool, message string, err error) {
 	if t.When == nil {
-		return true, false, "", nil
+		return true, "", nil
 	}
 	text, err := s.render(t.When, sc)
 	if err != nil {
-		return false, false, "", err
+		return false, "", err
 	}
 	ok, err = expr.When(text)
 	if err == nil && !ok {
 		message = fmt.Sprintf("when '%s' evaluated false", text)
 	}
-	return ok, false, message, err
+	return ok, message, err
 }
 
 // render replaces the tags of a text; an output that is not there because its
@@ -71,7 +72,12 @@ func (s *State) bind(t *plan.Task, sc *scope) (*inputs, error) {
 		in.artifacts = make([]Artifact, len(tmpl.InputArtifacts))
 	}
 	for i := range tmpl.InputArtifacts {
-		a, err := s.bindArtifact(&tmpl.InputArtifacts[i], t.Artifacts[i], sc)
+		source, where := t.Artifacts[i], sc
+		if source == nil {
+			// The template's own content may have tags of its parameters.
+			source, where = tmpl.InputArtifacts[i].Default, &scope{s: s, self: &node{tmpl: tmpl, in: in}}
+		}
+		a, err := s.bindArtifact(&tmpl.InputArtifacts[i], source, where)
 		if err != nil {
 			return nil, err
 		}
@@ -99,9 +105,6 @@ func (s *State) bindParameter(p *plan.InputParameter, argument *plan.Text, sc *s
 }
 
 func (s *State) bindArtifact(in *plan.InputArtifact, source *plan.ArtifactSource, sc *scope) (Artifact, error) {
-	if source == nil {
-		source = in.Default
-	}
 	if source != nil {
 		a, err := s.artifact(source, sc)
 		switch {

@@ -46,10 +46,10 @@ func (s *State) offer(c call) {
 }
 
 // offerPod begins a call that has its slot as soon as the run's parallelism has
-// room. Only pods count there.
+// room, in the order of asking. Only pods count there.
 func (s *State) offerPod(c call) {
 	isPod := c.task.Template.IsPod() && (c.attempt || c.task.Template.Retry == nil)
-	if limit := s.plan.Parallelism; isPod && limit > 0 && s.pods >= limit {
+	if limit := s.plan.Parallelism; isPod && limit > 0 && (s.pods >= limit || len(s.podQueue) > 0) {
 		s.podQueue = append(s.podQueue, c)
 		return
 	}

@@ -104,7 +104,7 @@ func (s *State) offerItem(tg *node, t *plan.Task, l *loop, sc *scope, i int, per
 	item := scope{s: s, self: sc.self, item: &l.items[i]}
 	phase, message := Phase(""), ""
 	if perItem {
-		ok, _, why, err := s.whenItem(t, &item)
+		ok, why, err := s.whenItem(t, &item)
 		if err != nil {
 			phase, message = Errored, err.Error()
 		} else if !ok {

@@ -52,6 +52,10 @@ func (s *State) decideGroup(n *node, f *frame, gn *node) ([]decision, error) {
 		ok, perItem, message, err := s.when(t, sc)
 		switch {
 		case err != nil:
+			name, _ := s.callName(call{owner: gn.index, task: t, item: none})
+			bad := s.add(kindSkipped, name, gn.index, gn.boundary, t, nil, none)
+			s.begun(gn, bad, nil)
+			s.finish(bad, Errored, err.Error())
 			return nil, err
 		case !ok:
 			all = append(all, decision{call{owner: gn.index, task: t, item: none}, message})
@@ -87,7 +91,7 @@ func (s *State) decideLoop(f *frame, gn *node, t *plan.Task, sc *scope, perItem 
 		d := decision{call: call{owner: gn.index, task: t, item: int32(i)}}
 		run := true
 		if perItem {
-			if run, _, d.skipped, err = s.whenItem(t, &item); err != nil {
+			if run, d.skipped, err = s.whenItem(t, &item); err != nil {
 				return nil, err
 			}
 		}
