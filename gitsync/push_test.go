@@ -196,7 +196,7 @@ func TestConcurrentPushesOfGitAndPawlLoseNothing(t *testing.T) {
 	w.write("log", "")
 	w.commit("one")
 	url := w.serve("")
-	const each = 4
+	const each = 3
 	var wg sync.WaitGroup
 	var lost atomic.Int32
 	for i, target := range []string{w.bare, w.bare, url} {

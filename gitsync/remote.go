@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func advertised(adv *packp.AdvRefs) refs {
 
 // remoteError says in words what a server's answer means.
 func remoteError(src Source, err error) error {
-	e := &SourceError{URL: redact(src.URL), Reason: ErrUnreachable, Cause: err}
+	e := &SourceError{URL: redact(src.URL), Reason: ErrUnreachable, Cause: scrub(src, err)}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
@@ -98,6 +99,31 @@ func remoteError(src Source, err error) error {
 	}
 	return e
 }
+
+// scrub takes the credentials of the URL out of an error's text: a token may be
+// where net/http expects a user name, which it prints.
+func scrub(src Source, err error) error {
+	u, parseErr := url.Parse(src.URL)
+	if parseErr != nil || u.User == nil {
+		return err
+	}
+	text := err.Error()
+	password, _ := u.User.Password()
+	for _, secret := range []string{u.User.String(), u.User.Username(), password} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return &scrubbed{text, err}
+}
+
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (s *scrubbed) Error() string { return s.text }
+func (s *scrubbed) Unwrap() error { return s.err }
 
 // fetch puts one commit with its files, and as little else as the server
 // allows, into store: the commit alone where it can be asked for, its reference

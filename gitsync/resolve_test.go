@@ -142,6 +142,12 @@ func TestResolveSaysWhatIsWrong(t *testing.T) {
 		if _, err := Resolve(testContext(t), src); err != nil {
 			t.Error(err)
 		}
+		for _, user := range []string{"geheim", "geheim:x", "ada:geheim"} {
+			down := Source{URL: "https://" + user + "@127.0.0.1:1/x.git"}
+			if _, err := Resolve(testContext(t), down); !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), "geheim") {
+				t.Errorf("a server that is not there: %v", err)
+			}
+		}
 		src.URL = strings.Replace(lockedURL, "://", "://ada:geheim@", 1)
 		if _, err := Resolve(testContext(t), src); !errors.Is(err, ErrAuth) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("got %v", err)

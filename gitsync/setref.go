@@ -31,6 +31,9 @@ func (r *Repository) SetRef(ctx context.Context, name, to, from string) error {
 		return fmt.Errorf("setting %s of %s: %w", name, r.url, err)
 	}
 	defer lock.release()
+	if data, err := os.ReadFile(path); err == nil && bytes.HasPrefix(data, []byte("ref: ")) {
+		return fmt.Errorf("setting %s of %s: it is a symbolic reference, to %s", name, r.url, bytes.TrimSpace(data[5:]))
+	}
 	at, err := r.Ref(name)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ func TestSetRef(t *testing.T) {
 	git(t, w.bare, "update-ref", "refs/heads/packed", one)
 	git(t, w.bare, "update-ref", "refs/heads/deep/er", one)
 	git(t, w.bare, "pack-refs", "--all", "--prune")
+	git(t, w.bare, "symbolic-ref", "refs/heads/symbol", "refs/heads/main")
 	tag := git(t, w.bare, "rev-parse", "v1")
 
 	tests := []struct {
@@ -40,6 +41,7 @@ func TestSetRef(t *testing.T) {
 		{name: "delete a packed one", ref: "refs/heads/deep/er", from: one},
 		{name: "take the name of its folder", ref: "refs/heads/deep", to: one},
 		{name: "delete a packed tag and its peeled line", ref: "refs/tags/v1", from: tag},
+		{name: "a symbolic reference", ref: "refs/heads/symbol", to: one, from: two, says: "symbolic reference, to refs/heads/main"},
 		{name: "outside of refs", ref: "config", to: one, says: "no reference name"},
 		{name: "climbing out", ref: "refs/heads/../../config", to: one, says: "no reference name"},
 	}
@@ -65,7 +67,7 @@ func TestSetRef(t *testing.T) {
 	if out := git(t, w.bare, "fsck", "--full"); strings.Contains(out, "error") {
 		t.Error(out)
 	}
-	if left := git(t, w.bare, "for-each-ref", "--format=%(refname)"); left != "refs/heads/a/b\nrefs/heads/deep\nrefs/heads/main" {
+	if left := git(t, w.bare, "for-each-ref", "--format=%(refname)"); left != "refs/heads/a/b\nrefs/heads/deep\nrefs/heads/main\nrefs/heads/symbol" {
 		t.Errorf("left are\n%s", left)
 	}
 }

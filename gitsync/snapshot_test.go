@@ -2,14 +2,22 @@ package gitsync
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // filled is a world with every kind of entry in it.
@@ -248,55 +256,60 @@ func TestACommitThatIsNoTipIsFetched(t *testing.T) {
 }
 
 func TestContentThatIsRefused(t *testing.T) {
-	link := func(target string) func(*world) {
-		return func(w *world) {
-			w.write("d/x", "")
-			if err := os.Symlink(target, filepath.Join(w.work, "d/link")); err != nil {
-				t.Fatal(err)
-			}
+	w := newWorld(t)
+	w.write("a", lines(200, "x"))
+	w.write("b", "")
+	plain := w.commit("files")
+	if err := os.Symlink("/etc/passwd", filepath.Join(w.work, "link")); err != nil {
+		t.Fatal(err)
+	}
+	linked := w.commit("link")
+	for _, tt := range []struct {
+		name, commit string
+		cfg          CacheConfig
+		says         string
+	}{
+		{"a link that leads out", linked, CacheConfig{}, "link leads out of the repository, to /etc/passwd"},
+		{"too many bytes", plain, CacheConfig{MaxBytes: 500}, "larger than 500 bytes"},
+		{"too many files", plain, CacheConfig{MaxFiles: 1}, "more than 1 files"},
+	} {
+		_, err := newCache(t, tt.cfg).Snapshot(testContext(t), w.source(), Revision{Commit: tt.commit})
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.says)
 		}
 	}
+	for _, name := range []string{".git", ".GIT", "..", "a/b", ".git "} {
+		if checkEntryName(name) == nil {
+			t.Errorf("a file %q is accepted", name)
+		}
+	}
+}
+
+func TestSymbolicLinksStayInside(t *testing.T) {
+	link := func(target string) entry { return entry{Mode: modeSymlink, Target: target} }
 	tests := []struct {
-		name string
-		make func(*world)
-		cfg  CacheConfig
-		says string // "" = accepted
+		name  string
+		links index
+		want  bool
 	}{
-		{name: "an absolute link", make: link("/etc/passwd"), says: "d/link leads out"},
-		{name: "a link above the root", make: link("../../x"), says: "d/link leads out"},
-		{name: "a link within", make: link("../d/x")},
-		{name: "a link to nothing within", make: link("nothing")},
-		{name: "a link that climbs through another", make: func(w *world) {
-			link("s/../../x")(w)
-			if err := os.Symlink("..", filepath.Join(w.work, "d/s")); err != nil {
-				t.Fatal(err)
-			}
-		}, says: "d/link leads out"},
-		{name: "a link to itself", make: link("link"), says: "d/link leads out"},
-		{name: "too many bytes", make: func(w *world) { w.write("big", lines(200, "x")) }, cfg: CacheConfig{MaxBytes: 500}, says: "larger than 500 bytes"},
-		{name: "too many files", make: func(w *world) { w.write("a", ""); w.write("b", "") }, cfg: CacheConfig{MaxFiles: 1}, says: "more than 1 files"},
+		{"within a folder", index{"d/l": link("x")}, true},
+		{"to another folder", index{"d/l": link("../e/x")}, true},
+		{"to the root", index{"d/l": link("..")}, true},
+		{"to nothing", index{"d/l": link("nothing/at/all")}, true},
+		{"absolute", index{"d/l": link("/etc/passwd")}, false},
+		{"above the root", index{"d/l": link("../../x")}, false},
+		{"above the root and back", index{"d/l": link("../../d/x")}, false},
+		{"through a link within", index{"d/l": link("s/x"), "d/s": link("../e")}, true},
+		{"climbing from where a link leads", index{"d/l": link("s/../../x"), "d/s": link("..")}, false},
+		{"down a link and up as far", index{"l": link("s/../../x"), "s": link("a/b/c")}, true},
+		{"to itself", index{"l": link("l")}, false},
+		{"in a ring", index{"a": link("b"), "b": link("a")}, false},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			tt.make(w)
-			w.commit("x")
-			s, err := newCache(t, tt.cfg).Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
-			if err == nil {
-				s.Release()
-			}
-			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.says)) {
-				t.Errorf("got %v, want %q", err, tt.says)
-			}
-		})
-	}
-	t.Run("a tree that holds .git", func(t *testing.T) {
-		for _, name := range []string{".git", ".GIT", "..", "a/b", ".git "} {
-			if checkEntryName(name) == nil {
-				t.Errorf("%q is accepted", name)
-			}
+		if err := tt.links.checkLinks(); (err == nil) != tt.want {
+			t.Errorf("%s: got %v", tt.name, err)
 		}
-	})
+	}
 }
 
 func TestSubmodulesAreNamedAndNotFetched(t *testing.T) {
@@ -326,7 +339,7 @@ func TestLargeFilesAreStreamed(t *testing.T) {
 	w.commit("one")
 	for _, packed := range []bool{false, true} {
 		if packed {
-			git(t, w.bare, "gc", "-q")
+			git(t, w.bare, "repack", "-adq", "--window=0")
 		}
 		s, err := newCache(t, CacheConfig{}).Snapshot(testContext(t), w.source(), mustResolve(t, w.source()))
 		if err != nil {
@@ -357,6 +370,66 @@ func TestManySnapshotsAtOnceAreMadeOnce(t *testing.T) {
 	wg.Wait()
 	if len(c.held) != 0 || len(c.busy) != 0 {
 		t.Errorf("left: held %v, busy %v", c.held, c.busy)
+	}
+}
+
+// A running git gc moves objects from one pack to another under our feet.
+func TestSnapshotsAreTakenDuringARepack(t *testing.T) {
+	w, commit := filled(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 8 {
+			cmd := exec.Command("git", "repack", "-adfq", "--window="+strconv.Itoa(i))
+			cmd.Dir, cmd.Env = w.bare, testEnv()
+			_ = cmd.Run()
+		}
+	}()
+	for {
+		s, err := newCache(t, CacheConfig{}).Snapshot(testContext(t), w.source(), Revision{Commit: commit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release()
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
+func TestAServerThatHangsIsGivenUp(t *testing.T) {
+	var hang atomic.Bool
+	w, commit := filled(t)
+	answer := guard("", w.backend())
+	stop := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if hang.Load() || r.Method == http.MethodPost { // half an answer, then nothing
+			if r.Method == http.MethodPost {
+				io.WriteString(rw, "0008NAK\n")
+			}
+			rw.(http.Flusher).Flush()
+			<-stop
+			return
+		}
+		answer.ServeHTTP(rw, r)
+	}))
+	defer server.Close()
+	defer close(stop)
+	src := Source{URL: server.URL + "/central%20repo.git"}
+	c := newCache(t, CacheConfig{Timeout: time.Second})
+	if _, err := c.Snapshot(testContext(t), src, Revision{Commit: commit}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "longer than 1s") {
+		t.Errorf("fetching: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.cfg.Dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	hang.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := Resolve(ctx, src); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("resolving: %v", err)
 	}
 }
 

@@ -3,6 +3,8 @@ package gitsync
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
@@ -95,11 +97,15 @@ func (w *world) repo() *Repository {
 // Pushing is allowed; with a password only the user "ada" gets in.
 func (w *world) serve(password string) string {
 	w.t.Helper()
-	handler := &cgi.Handler{Path: gitPath(w.t), Args: []string{"http-backend"}, Env: append(testEnv(),
-		"GIT_PROJECT_ROOT="+filepath.Dir(w.bare), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada")}
-	server := httptest.NewServer(guard(password, handler))
+	server := httptest.NewServer(guard(password, w.backend()))
 	w.t.Cleanup(server.Close)
 	return server.URL + "/" + strings.ReplaceAll(filepath.Base(w.bare), " ", "%20")
+}
+
+// backend is git's own smart HTTP server.
+func (w *world) backend() http.Handler {
+	return &cgi.Handler{Stderr: io.Discard, Path: gitPath(w.t), Args: []string{"http-backend"}, Env: append(testEnv(),
+		"GIT_PROJECT_ROOT="+filepath.Dir(w.bare), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada")}
 }
 
 func gitPath(t testing.TB) string {

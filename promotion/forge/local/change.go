@@ -173,8 +173,12 @@ func (f *Forge) merge(ctx context.Context, number int, o forge.MergeOptions) (fo
 	if err != nil {
 		return pr, err
 	}
-	// A branch that somebody pushed to meanwhile, or holds the lock of, stays.
+	// A branch that somebody pushed to meanwhile, has checked out or holds the lock
+	// of, stays.
 	err = f.view(func(repo *gitsync.Repository) error {
+		if repo.CheckedOutAt(pr.Head) != "" {
+			return nil
+		}
 		return repo.SetRef(ctx, "refs/heads/"+pr.Head, "", o.ExpectedHead)
 	})
 	if errors.Is(err, gitsync.ErrMoved) || errors.Is(err, gitsync.ErrLocked) {
