@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
@@ -35,8 +36,14 @@ func collect(ctx context.Context, spec *attempt.Spec, v *view, places map[string
 		}
 		r.Parameters[p.Name] = value
 	}
-	for _, o := range spec.Outputs {
-		ref, err := takeArtifact(ctx, spec, v, places, o, dir, art)
+	nodes := make([]node, len(spec.Outputs))
+	for i, o := range spec.Outputs {
+		if nodes[i], err = v.lookup(places[string(attempt.OutputArtifactPath)+":"+o.Name]); err != nil {
+			return complaint, fmt.Errorf("output artifact %s: %w", o.Name, err)
+		}
+	}
+	for i, o := range spec.Outputs {
+		ref, err := takeArtifact(ctx, v, nodes, i, filepath.Join(dir, "out", strconv.Itoa(i)), art)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if !o.Optional && complaint == "" {
@@ -82,14 +89,10 @@ func readParameter(v *view, at string) (string, error) {
 	return strings.TrimSuffix(string(b), "\n"), err
 }
 
-// takeArtifact puts an output into the store: by renaming where it is the
-// attempt's alone, and else from a copy.
-func takeArtifact(ctx context.Context, spec *attempt.Spec, v *view, places map[string]string, o attempt.OutputArtifact, dir string, art Artifacts) (attempt.ArtifactRef, error) {
-	at := places[string(attempt.OutputArtifactPath)+":"+o.Name]
-	n, err := v.lookup(at)
-	if err != nil {
-		return attempt.ArtifactRef{}, err
-	}
+// takeArtifact puts output number i into the store: by renaming where it is the
+// attempt's alone, and else from a copy, which is made at spare.
+func takeArtifact(ctx context.Context, v *view, nodes []node, i int, spare string, art Artifacts) (attempt.ArtifactRef, error) {
+	n := nodes[i]
 	if !n.exists() {
 		return attempt.ArtifactRef{}, fs.ErrNotExist
 	}
@@ -97,8 +100,8 @@ func takeArtifact(ctx context.Context, spec *attempt.Spec, v *view, places map[s
 		return attempt.ArtifactRef{}, errors.New("there is no artifact store")
 	}
 	from := n.upper
-	if n.frozen || n.lower != "" || v.hasBelow(n.at) || sharedOutput(spec, places, at) {
-		from = filepath.Join(dir, "out", url(o.Name))
+	if n.frozen || n.lower != "" || v.hasBelow(n.at) || overlaps(nodes, i) {
+		from = spare
 		if err := os.MkdirAll(filepath.Dir(from), 0o755); err != nil {
 			return attempt.ArtifactRef{}, err
 		}
@@ -109,15 +112,13 @@ func takeArtifact(ctx context.Context, spec *attempt.Spec, v *view, places map[s
 	return art.Put(ctx, from)
 }
 
-// sharedOutput says whether another output overlaps the one at the path at, so
-// that it may not be moved away.
-func sharedOutput(spec *attempt.Spec, places map[string]string, at string) bool {
-	same := 0
-	for _, o := range spec.Outputs {
-		other := places[string(attempt.OutputArtifactPath)+":"+o.Name]
-		if within(at, other) || within(other, at) {
-			same++
+// overlaps says whether another output is, contains or is in number i, so that
+// it may not be moved away.
+func overlaps(nodes []node, i int) bool {
+	for j, n := range nodes {
+		if j != i && (within(n.at, nodes[i].at) || within(nodes[i].at, n.at)) {
+			return true
 		}
 	}
-	return same > 1
+	return false
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -51,6 +52,7 @@ func holderMain(args []string) error {
 	if err := json.Unmarshal([]byte(args[0]), &cfg); err != nil {
 		return fmt.Errorf("reading its configuration: %w", err)
 	}
+	keepFilesToOurselves()
 	h := &holder{cfg: cfg, attempts: map[string]*held{}, conns: map[*holderConn]bool{}, done: make(chan struct{})}
 	h.file3 = os.NewFile(3, "executor")
 	h.idle = time.AfterFunc(time.Hour, h.leaveIfIdle)
@@ -141,18 +143,33 @@ func (h *holder) serveDetached() error {
 	}
 	go func() {
 		<-h.done
+		// First the name, so that it is never that of a successor's socket.
+		h.mu.Lock()
+		_ = os.Remove(h.socket)
+		h.mu.Unlock()
 		l.Close()
 	}()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			break
+			return nil
 		}
 		go h.serve(conn)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return os.Remove(h.socket)
+}
+
+// keepFilesToOurselves marks what was inherited, so that attempts do not
+// inherit it in turn.
+func keepFilesToOurselves() {
+	open, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		syscall.CloseOnExec(3)
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // touch looks at whether the holder is needed, after every change of that.

@@ -17,6 +17,7 @@ import (
 // versions of the binary, which look after theirs until they have ended.
 type holders struct {
 	opts  *Options
+	tools []string
 	ended func(exit)
 	gone  func(*client)
 
@@ -39,36 +40,54 @@ func (h *holders) open() error {
 		}
 		return h.adopt(conn, true)
 	}
-	build := h.build()
 	paths, _ := filepath.Glob(filepath.Join(h.opts.Data, "holder-*.sock"))
-	for _, path := range append(paths, holderSocket(h.opts.Data)) {
-		conn, err := dialHolder(path)
-		if err != nil {
-			_ = os.Remove(path) // nobody listens there
-			continue
-		}
-		c, err := newClient(conn, h.onEnded)
-		if err != nil {
-			return err
-		}
-		current := path == holderSocket(h.opts.Data) && c.hello.Build == build
-		if path == holderSocket(h.opts.Data) && !current {
-			if _, err := c.call(request{Op: opRetire}); err != nil {
-				return fmt.Errorf("retiring the holder of another version (process %d): %w", c.hello.PID, err)
-			}
-		}
-		if err := h.add(c, current); err != nil {
+	for _, path := range paths {
+		if _, err := h.find(path); err != nil {
 			return err
 		}
 	}
-	if h.current != nil {
-		return nil
+	// A holder may be about to leave when it is found: then start one.
+	for range 3 {
+		found, err := h.find(holderSocket(h.opts.Data))
+		if err != nil || found {
+			return err
+		}
+		conn, err := h.startHolder()
+		if err != nil {
+			return err
+		}
+		if err = h.adopt(conn, true); !errors.Is(err, errHolderGone) {
+			return err
+		}
 	}
-	conn, err := h.startHolder()
+	return errHolderGone
+}
+
+// find connects to the holder that listens at path, if there is one, and says
+// whether it is one to start attempts in.
+func (h *holders) find(path string) (bool, error) {
+	conn, err := dialHolder(path)
 	if err != nil {
-		return err
+		return false, nil
 	}
-	return h.adopt(conn, true)
+	c, err := newClient(conn, h.onEnded)
+	if errors.Is(err, errHolderGone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	current := path == holderSocket(h.opts.Data) && c.hello.Build == h.build()
+	if path == holderSocket(h.opts.Data) && !current {
+		if _, err := c.call(request{Op: opRetire}); err != nil {
+			return false, fmt.Errorf("retiring the holder of another version (process %d): %w", c.hello.PID, err)
+		}
+	}
+	err = h.add(c, current)
+	if errors.Is(err, errHolderGone) {
+		return false, nil
+	}
+	return current, err
 }
 
 func (h *holders) adopt(conn net.Conn, current bool) error {
@@ -170,7 +189,7 @@ func (h *holders) close() {
 // user namespace gives the rights to make private roots, it is in one.
 func (h *holders) startHolder() (net.Conn, error) {
 	cfg := holderConfig{
-		Data: h.opts.Data, Detached: h.opts.Detached, Home: h.opts.Home, Build: h.build(), Idle: h.opts.Idle,
+		Data: h.opts.Data, Detached: h.opts.Detached, Home: h.opts.Home, Tools: h.tools, Build: h.build(), Idle: h.opts.Idle,
 		Plain: h.opts.Isolation == None, Why: "asked for",
 	}
 	conn, err := h.exec(cfg)
@@ -240,7 +259,7 @@ func holderPipe(detached bool) (ours, theirs *os.File, err error) {
 
 // build tells whether a holder is what this Executor would start itself.
 func (h *holders) build() string {
-	return fmt.Sprintf("%s none=%t home=%s", buildID(), h.opts.Isolation == None, h.opts.Home)
+	return fmt.Sprintf("%s none=%t home=%s tools=%q", buildID(), h.opts.Isolation == None, h.opts.Home, h.tools)
 }
 
 // buildID tells one build of the binary from another.

@@ -1,6 +1,9 @@
 package process
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,4 +116,57 @@ func within(dir, path string) bool {
 func firstElement(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return first
+}
+
+// makeSkeleton makes what every private root has before anything is mounted:
+// the names of the host's folders, and folders of its own.
+func makeSkeleton(root string, host []hostEntry, tools []string, home string) error {
+	dirs := []string{"", "proc", "dev", "tmp", "run", "run/pawl", workspace, home}
+	for _, e := range host {
+		if e.link == "" {
+			dirs = append(dirs, e.name)
+		} else if err := makeLink(root, e); err != nil {
+			return err
+		}
+	}
+	for _, dir := range append(dirs, tools...) {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(filepath.Join(root, "tmp"), 0o777|os.ModeSticky)
+}
+
+func makeLink(root string, e hostEntry) error {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(e.link, filepath.Join(root, e.name))
+}
+
+// keepSkeleton makes the skeleton that overlays share, once for each form that
+// it had on this machine, and returns its path.
+func keepSkeleton(data string, host []hostEntry, tools []string, home string) (string, error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", host, tools, home))
+	path := filepath.Join(data, "skeleton-"+hex.EncodeToString(sum[:8]))
+	if _, err := os.Lstat(path); err == nil {
+		return path, nil
+	}
+	tmp, err := os.MkdirTemp(data, "skeleton-tmp-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	if err := makeSkeleton(tmp, host, tools, home); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		if _, e := os.Lstat(path); e != nil {
+			return "", err // nor has another made it
+		}
+	}
+	return path, nil
 }

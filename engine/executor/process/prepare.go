@@ -49,18 +49,24 @@ func (e *Executor) prepare(t *tracked) (*order, error) {
 func (e *Executor) newStage(t *tracked) *stage {
 	s := &stage{
 		spec: &t.spec, dir: t.dir, volumes: filepath.Join(e.runDir(t.spec.Key.Run), "volumes"),
-		isolated: e.isolated, overlay: e.features.Overlay, host: e.host, tools: e.tools,
-		home: e.opts.Home, masked: []string{e.opts.Data}, art: e.opts.Artifacts,
+		isolated: e.isolated, overlay: e.features.Overlay, skeleton: e.skeleton, host: e.host, tools: e.tools,
+		home: e.home(), masked: []string{e.opts.Data}, art: e.opts.Artifacts,
 	}
-	if e.opts.Home != "" && e.opts.Home != "/" {
+	if e.opts.Home != "" {
 		s.masked = append(s.masked, e.opts.Home)
-	} else {
-		s.home = "/root"
 	}
 	if !e.isolated {
 		s.home = filepath.Join(t.dir, "home")
 	}
 	return s
+}
+
+// home is the HOME of attempts in private roots.
+func (e *Executor) home() string {
+	if e.opts.Home == "" {
+		return "/root"
+	}
+	return e.opts.Home
 }
 
 // order says how the staged attempt is started.
@@ -99,7 +105,11 @@ func (e *Executor) order(t *tracked, s *stage) (*order, error) {
 		MaxRun: t.spec.MaxRun, MemoryLimit: t.spec.Resources.MemoryLimit,
 	}
 	if s.isolated {
-		o.Root = filepath.Join(t.dir, "root")
+		o.Root = s.upper(0)
+		o.Skip = s.skip
+		if s.overlay {
+			o.Skeleton, o.Work = s.skeleton, s.workings(0)
+		}
 	}
 	return o, nil
 }

@@ -73,6 +73,9 @@ func (o *Options) fill() error {
 	default:
 		return fmt.Errorf("process executor: isolation %q is none of auto, namespaces, none", o.Isolation)
 	}
+	if o.Home == "/" {
+		o.Home = ""
+	}
 	if o.Path == "" {
 		o.Path = DefaultPath
 	}
@@ -114,6 +117,7 @@ type Executor struct {
 	room     *capacity
 	host     []hostEntry
 	tools    []string
+	skeleton string
 
 	mu     sync.Mutex
 	known  map[string]*tracked
@@ -163,7 +167,7 @@ func New(o Options) (*Executor, error) {
 	if e.host, err = hostEntries(); err != nil {
 		return nil, fmt.Errorf("process executor: %w", err)
 	}
-	e.holders = &holders{opts: &e.opts, ended: e.onEnded, gone: e.onHolderGone}
+	e.holders = &holders{opts: &e.opts, tools: e.tools, ended: e.onEnded, gone: e.onHolderGone}
 	if err := e.holders.open(); err != nil {
 		return nil, fmt.Errorf("process executor: %w", err)
 	}
@@ -172,6 +176,12 @@ func New(o Options) (*Executor, error) {
 	if o.Isolation == Namespaces && !e.isolated {
 		_ = e.Close()
 		return nil, fmt.Errorf("process executor: isolation by namespaces is not possible here: %s; --isolation none runs without", e.features.Why)
+	}
+	if e.isolated && e.features.Overlay {
+		if e.skeleton, err = keepSkeleton(o.Data, e.host, e.tools, e.home()); err != nil {
+			_ = e.Close()
+			return nil, fmt.Errorf("process executor: making the skeleton of roots: %w", err)
+		}
 	}
 	for _, r := range e.holders.running() {
 		e.room.adopt(r.Need)
@@ -253,10 +263,18 @@ func (e *Executor) attemptDir(hash string) string {
 	return filepath.Join(e.opts.Data, "attempts", hash)
 }
 
-func (e *Executor) runDir(run string) string { return filepath.Join(e.opts.Data, "runs", url(run)) }
+func (e *Executor) runDir(run string) string { return RunDir(e.opts.Data, run) }
 
-func (e *Executor) logPath(k attempt.Key) string {
-	return filepath.Join(e.runDir(k.Run), "logs", k.Hash()+".log")
+func (e *Executor) logPath(k attempt.Key) string { return LogPath(e.opts.Data, k) }
+
+// RunDir is where a data folder keeps what belongs to a run: its volumes and
+// the logs of its attempts. It is removed with the run.
+func RunDir(data, run string) string { return filepath.Join(data, "runs", url(run)) }
+
+// LogPath is the log of an attempt, there from its start until its run is
+// deleted.
+func LogPath(data string, k attempt.Key) string {
+	return filepath.Join(RunDir(data, k.Run), "logs", k.Hash()+".log")
 }
 
 // start waits for room, makes the attempt's folder and hands it to the holder.

@@ -9,8 +9,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
+	"github.com/pawl-dev/pawl/engine/executor"
+	"github.com/pawl-dev/pawl/engine/executor/executortest"
 	"github.com/pawl-dev/pawl/engine/executor/process"
 )
 
@@ -42,46 +45,61 @@ func (s *folderStore) Path(ref attempt.ArtifactRef) (string, error) {
 	return filepath.Join(s.dir, strings.TrimPrefix(ref.Digest, "sha256:"), ref.SubPath), nil
 }
 
-func newExecutor(t testing.TB, isolation process.Isolation, change func(*process.Options)) *process.Executor {
+func openExecutor(t testing.TB, o process.Options) *process.Executor {
 	t.Helper()
-	o := process.Options{Data: t.TempDir(), Isolation: isolation, Artifacts: &folderStore{dir: t.TempDir()}, Path: os.Getenv("PATH"), Home: os.Getenv("HOME")}
-	if change != nil {
-		change(&o)
-	}
 	e, err := process.New(o)
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(o.Data, "holder.log"))
 		t.Fatalf("%v\n%s", err, log)
 	}
-	t.Cleanup(func() { e.Close() })
+	t.Cleanup(func() { _ = e.Close() })
 	return e
 }
 
-func TestHello(t *testing.T) {
-	for _, iso := range []process.Isolation{process.Namespaces, process.None} {
-		t.Run(string(iso), func(t *testing.T) {
-			e := newExecutor(t, iso, nil)
-			s := attempt.Spec{Key: attempt.Key{Run: "r", Node: "n"}, Command: []string{"sh", "-c", "echo hi; id; ls -a / /root; mount | wc -l; ps ax; env; pwd; echo $$"}, CaptureResult: true}
-			h, err := e.Start(t.Context(), s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := e.Wait(t.Context(), h)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%+v", r)
-			if r.Result != nil {
-				t.Log(*r.Result)
-			}
+func newExecutor(t testing.TB, isolation process.Isolation) *process.Executor {
+	t.Helper()
+	return openExecutor(t, process.Options{
+		Data: t.TempDir(), Isolation: isolation, Artifacts: &folderStore{dir: t.TempDir()},
+		Path: os.Getenv("PATH"), Home: os.Getenv("HOME"),
+	})
+}
+
+func TestExecutor(t *testing.T) {
+	for _, isolation := range []process.Isolation{process.Namespaces, process.None} {
+		t.Run(string(isolation), func(t *testing.T) {
+			executortest.Run(t, suite(t, isolation))
 		})
+	}
+}
+
+// suite tests a detached executor whose folders lie where each test's do.
+func suite(t *testing.T, isolation process.Isolation) executortest.Suite {
+	store := &folderStore{dir: t.TempDir()}
+	opened := map[executor.Executor]process.Options{}
+	open := func(t *testing.T, o process.Options) executor.Executor {
+		e := openExecutor(t, o)
+		opened[e] = o
+		return e
+	}
+	return executortest.Suite{
+		New: func(t *testing.T) executor.Executor {
+			return open(t, process.Options{
+				Data: t.TempDir(), Detached: true, Isolation: isolation, Artifacts: store,
+				Path: os.Getenv("PATH"), Home: os.Getenv("HOME"), Idle: 3 * time.Second,
+			})
+		},
+		Reopen: func(t *testing.T, e executor.Executor) executor.Executor {
+			_ = e.(*process.Executor).Close()
+			return open(t, opened[e])
+		},
+		Put: store.Put, Path: store.Path, Processes: true, AbsolutePaths: isolation == process.Namespaces,
 	}
 }
 
 func BenchmarkStartWait(b *testing.B) {
 	for _, iso := range []process.Isolation{process.Namespaces, process.None} {
 		b.Run(string(iso), func(b *testing.B) {
-			e := newExecutor(b, iso, nil)
+			e := newExecutor(b, iso)
 			code := b.TempDir()
 			os.WriteFile(code+"/x.py", nil, 0o644)
 			n := 0

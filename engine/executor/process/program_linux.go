@@ -30,6 +30,13 @@ func (p *program) add(words string, mayFail bool, nr uintptr, args ...uintptr) {
 	p.words = append(p.words, words)
 }
 
+// append adds another program's calls.
+func (p *program) append(other *program) {
+	p.calls = append(p.calls, other.calls...)
+	p.words = append(p.words, other.words...)
+	p.keep = append(p.keep, other)
+}
+
 // text returns the address of s as the kernel reads it; 0 for "".
 func (p *program) text(s string) uintptr {
 	if s == "" {

@@ -7,20 +7,32 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// buildRoot adds to setup the calls that make o.Root the whole world of the
-// process: the mounts in their order, then the change of root.
+// buildRoot adds to setup the calls that make o's private root the whole world
+// of the process. All roots are built on one mount point, each in its own mount
+// namespace, and reached by relative paths, so that most calls are the same for
+// all attempts and stand ready.
 func (s *nsStarter) buildRoot(setup *program, o *order) {
-	setup.mount(o.Root, o.Root, "", unix.MS_BIND, "")
+	at := s.base + "/root"
+	if o.Skeleton != "" {
+		setup.mount("overlay", at, "overlay", 0, overlayOptions(o.Skeleton, o.Root, o.Work))
+	} else {
+		setup.mount(o.Root, at, "", unix.MS_BIND, "")
+	}
+	setup.chdir(at)
+	for _, h := range s.shared {
+		if !slices.Contains(o.Skip, h.name) {
+			setup.append(h.program)
+		}
+	}
 	for _, m := range o.Mounts {
-		at := o.Root + m.At
+		at := strings.TrimPrefix(m.At, "/")
 		switch m.Kind {
-		case mountHost:
-			setup.mount(s.base+"/"+m.From, at, "", unix.MS_BIND|unix.MS_REC, "")
 		case mountBind:
 			setup.mount(m.From, at, "", unix.MS_BIND, "")
 		case mountRead:
@@ -30,18 +42,45 @@ func (s *nsStarter) buildRoot(setup *program, o *order) {
 			setup.mount("overlay", at, "overlay", 0, overlayOptions(m.From, m.Upper, m.Work))
 		}
 	}
-	setup.mount(s.base+"/dev", o.Root+"/dev", "", unix.MS_BIND|unix.MS_REC, "")
-	setup.mount("shm", o.Root+"/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
-	if s.hostProc {
-		setup.mount("/proc", o.Root+"/proc", "", unix.MS_BIND|unix.MS_REC, "")
-	} else {
-		setup.mount("proc", o.Root+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	setup.append(s.last)
+}
+
+// sharedMount is a part of every private root.
+type sharedMount struct {
+	name string // of the host's top-level folder, or ""
+	*program
+}
+
+// share makes ready the calls that are the same for all roots.
+func (s *nsStarter) share(names, tools []string) {
+	for _, name := range names {
+		p := &program{}
+		p.mount(s.base+"/host/"+name, name, "", unix.MS_BIND|unix.MS_REC, "")
+		s.shared = append(s.shared, sharedMount{name, p})
 	}
-	setup.chdir(o.Root)
-	dot := setup.text(".")
-	setup.add("change the root", false, unix.SYS_PIVOT_ROOT, dot, dot)
-	setup.add("leave the host's root", false, unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
-	setup.chdir("/")
+	p := &program{}
+	for i, t := range tools {
+		p.mount(fmt.Sprintf("%s/tools/%d", s.base, i), strings.TrimPrefix(t, "/"), "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	p.mount(s.base+"/dev", "dev", "", unix.MS_BIND|unix.MS_REC, "")
+	p.mount("shm", "dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
+	s.shared = append(s.shared, sharedMount{"", p})
+	s.last = s.enter(false)
+}
+
+// enter is how the process goes into the root that it has built around it.
+func (s *nsStarter) enter(hostProc bool) *program {
+	p := &program{}
+	if hostProc {
+		p.mount("/proc", "proc", "", unix.MS_BIND|unix.MS_REC, "")
+	} else {
+		p.mount("proc", "proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	}
+	dot := p.text(".")
+	p.add("change the root", false, unix.SYS_PIVOT_ROOT, dot, dot)
+	p.add("leave the host's root", false, unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
+	p.chdir("/")
+	return p
 }
 
 // overlayOptions names the folders of an overlay. userxattr works for root and
@@ -64,9 +103,9 @@ func (s *nsStarter) prepare(cfg holderConfig) (features, error) {
 	if err := s.buildBase(cfg); err != nil {
 		return features{}, fmt.Errorf("private roots cannot be made: %w", err)
 	}
-	if err := s.try(cfg, nil); err != nil {
-		s.hostProc = true
-		if again := s.try(cfg, nil); again != nil {
+	if err := s.tryPlain(cfg); err != nil {
+		s.last = s.enter(true)
+		if again := s.tryPlain(cfg); again != nil {
 			return features{}, fmt.Errorf("private roots cannot be made: %w", err)
 		}
 	}
@@ -82,21 +121,42 @@ func (s *nsStarter) buildBase(cfg holderConfig) error {
 	if err := unix.Mount("base", s.base, "tmpfs", unix.MS_NOSUID, "mode=755"); err != nil {
 		return fmt.Errorf("mounting a tmpfs: %w", err)
 	}
+	for _, dir := range []string{"host", "tools", "root", "dev", "dev/shm"} {
+		if err := os.Mkdir(filepath.Join(s.base, dir), 0o755); err != nil {
+			return err
+		}
+	}
 	entries, err := hostEntries()
 	if err != nil {
 		return err
 	}
+	var names []string
 	for _, e := range entries {
 		if e.link != "" {
 			continue
 		}
-		if err := s.bindHost(e.name); err != nil {
+		if err := s.bindReadOnly("/"+e.name, "host/"+e.name); err != nil {
+			return err
+		}
+		names = append(names, e.name)
+	}
+	for i, t := range cfg.Tools {
+		if err := s.bindReadOnly(t, fmt.Sprintf("tools/%d", i)); err != nil {
 			return err
 		}
 	}
-	for _, mask := range []string{cfg.Data, cfg.Home} {
-		at := s.base + mask
-		if mask == "" || strings.Count(mask, "/") < 2 {
+	if err := s.mask(cfg.Data, cfg.Home); err != nil {
+		return err
+	}
+	s.share(names, cfg.Tools)
+	return s.buildDev()
+}
+
+// mask hides folders of the host that are in the base tree.
+func (s *nsStarter) mask(folders ...string) error {
+	for _, mask := range folders {
+		at := s.base + "/host" + mask
+		if strings.Count(mask, "/") < 2 {
 			continue
 		}
 		if info, err := os.Lstat(at); err != nil || !info.IsDir() {
@@ -106,29 +166,25 @@ func (s *nsStarter) buildBase(cfg holderConfig) error {
 			return fmt.Errorf("masking %s: %w", mask, err)
 		}
 	}
-	return s.buildDev()
+	return nil
 }
 
-func (s *nsStarter) bindHost(name string) error {
-	at := filepath.Join(s.base, name)
+// bindReadOnly shows the folder from at the place at in the base tree.
+func (s *nsStarter) bindReadOnly(from, at string) error {
+	at = filepath.Join(s.base, at)
 	if err := os.Mkdir(at, 0o755); err != nil {
 		return err
 	}
 	// What is mounted below /sys is of no use and costs each attempt its copy.
 	// Within a user namespace it cannot be left out.
-	flags := uintptr(unix.MS_BIND | unix.MS_REC)
-	err := unix.EINVAL
-	if name == "sys" {
-		err, _ = unix.Mount("/sys", at, "", unix.MS_BIND, "").(unix.Errno)
-	}
-	if err != 0 {
-		if err := unix.Mount("/"+name, at, "", flags, ""); err != nil {
-			return fmt.Errorf("binding /%s: %w", name, err)
+	if from != "/sys" || unix.Mount(from, at, "", unix.MS_BIND, "") != nil {
+		if err := unix.Mount(from, at, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("binding %s: %w", from, err)
 		}
 	}
 	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
 	if err := unix.MountSetattr(unix.AT_FDCWD, at, unix.AT_RECURSIVE, attr); err != nil {
-		return fmt.Errorf("making /%s read-only (this needs Linux 5.12): %w", name, err)
+		return fmt.Errorf("making %s read-only (this needs Linux 5.12): %w", from, err)
 	}
 	return nil
 }
@@ -137,11 +193,6 @@ func (s *nsStarter) bindHost(name string) error {
 // processors among them.
 func (s *nsStarter) buildDev() error {
 	dev := s.base + "/dev"
-	for _, dir := range []string{"", "/shm"} {
-		if err := os.Mkdir(dev+dir, 0o755); err != nil {
-			return err
-		}
-	}
 	links := map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 	for name, target := range links {
 		if err := os.Symlink(target, dev+"/"+name); err != nil {
@@ -188,19 +239,9 @@ func bindDevice(path, at string) error {
 }
 
 // try builds a private root and leaves it again.
-func (s *nsStarter) try(cfg holderConfig, mounts []mount) error {
-	root, err := os.MkdirTemp(cfg.Data, "try-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(root)
-	for _, dir := range []string{"dev", "proc", "at"} {
-		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
-			return err
-		}
-	}
+func (s *nsStarter) try(o *order) error {
 	setup := &program{}
-	s.buildRoot(setup, &order{Root: root, Mounts: mounts})
+	s.buildRoot(setup, o)
 	p, err := s.clone(setup, &program{})
 	if err != nil {
 		return err
@@ -215,6 +256,23 @@ func (s *nsStarter) try(cfg holderConfig, mounts []mount) error {
 	return nil
 }
 
+// tryPlain tries a root that is a plain folder.
+func (s *nsStarter) tryPlain(cfg holderConfig) error {
+	dir, err := os.MkdirTemp(cfg.Data, "try-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	entries, err := hostEntries()
+	if err != nil {
+		return err
+	}
+	if err := makeSkeleton(dir, entries, cfg.Tools, ""); err != nil {
+		return err
+	}
+	return s.try(&order{Root: dir})
+}
+
 // tryOverlay says whether an overlay above the data folder works, its marks of
 // removed folders included.
 func (s *nsStarter) tryOverlay(cfg holderConfig) error {
@@ -223,7 +281,14 @@ func (s *nsStarter) tryOverlay(cfg holderConfig) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, d := range []string{"lower", "upper", "work"} {
+	entries, err := hostEntries()
+	if err != nil {
+		return err
+	}
+	if err := makeSkeleton(dir+"/lower", entries, cfg.Tools, ""); err != nil {
+		return err
+	}
+	for _, d := range []string{"upper", "work"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
@@ -231,5 +296,5 @@ func (s *nsStarter) tryOverlay(cfg holderConfig) error {
 	if err := unix.Setxattr(filepath.Join(dir, "upper"), "user.pawl.try", []byte("y"), 0); err != nil {
 		return err
 	}
-	return s.try(cfg, []mount{{Kind: mountOverlay, At: "/at", From: dir + "/lower", Upper: dir + "/upper", Work: dir + "/work"}})
+	return s.try(&order{Root: dir + "/upper", Skeleton: dir + "/lower", Work: dir + "/work"})
 }

@@ -34,12 +34,13 @@ func mistakef(format string, args ...any) error { return mistake{fmt.Sprintf(for
 
 // stage is an attempt's folder being made ready. Its layout:
 //
-//	root/       the private root (namespaces) or nothing
-//	work/       the working folder: a private copy, or an overlay's u and w
+//	u0/, w0/    the private root's writable layer and the overlay's workings
+//	u1/, w1/ …  the same of each further overlay
 //	volume/     emptyDir volumes by name
-//	layer/      writable layers of overlays, numbered
-//	in/, out/   artifacts that have no path in a root (no namespaces)
-//	tmp/, home/ of the command (no namespaces)
+//	out/        outputs on their way to the store
+//	work/, tmp/, home/, ia/, oa/, op/
+//	            what the command has without namespaces: its working folder,
+//	            TMPDIR, HOME, and what path placeholders lead to
 //	spec.json, exit.json, result.json: see recover.go
 type stage struct {
 	spec     *attempt.Spec
@@ -47,6 +48,7 @@ type stage struct {
 	volumes  string // folder of the run's shared volumes
 	isolated bool
 	overlay  bool
+	skeleton string
 	host     []hostEntry
 	tools    []string
 	home     string // HOME as the attempt sees it
@@ -55,7 +57,8 @@ type stage struct {
 
 	view   view
 	mounts []mount
-	layers int
+	skip   []string
+	layers int    // so far
 	cwd    string // working directory as the attempt sees it
 	places map[string]string
 }
@@ -155,41 +158,34 @@ func (s *stage) fillRoot() error {
 		}
 		return nil
 	}
-	root := filepath.Join(s.dir, "root")
-	s.view.add(place{at: "/", dir: root})
-	for _, d := range []string{"", "proc", "dev", "tmp", "run", "run/pawl"} {
-		if err := os.Mkdir(filepath.Join(root, d), 0o755); err != nil {
-			return err
-		}
-	}
-	if err := os.Chmod(filepath.Join(root, "tmp"), 0o777|fs.ModeSticky); err != nil {
-		return err
-	}
-	for _, e := range s.host {
-		at := filepath.Join(root, e.name)
-		if e.link != "" {
-			if err := os.Symlink(e.link, at); err != nil {
+	root := s.upper(0)
+	if s.overlay {
+		for _, dir := range []string{root, s.workings(0)} {
+			if err := os.Mkdir(dir, 0o755); err != nil {
 				return err
 			}
-			continue
 		}
-		if err := os.Mkdir(at, 0o755); err != nil {
+		s.view.add(place{at: "/", dir: root, lower: s.skeleton})
+	} else {
+		if err := makeSkeleton(root, s.host, s.tools, s.home); err != nil {
 			return err
 		}
-		s.view.add(place{at: "/" + e.name, dir: "/" + e.name, frozen: true, host: e.name})
-		s.mounts = append(s.mounts, mount{Kind: mountHost, At: "/" + e.name, From: e.name})
+		s.view.add(place{at: "/", dir: root})
 	}
-	if _, err := s.makeDir(s.home); err != nil {
-		return err
+	for _, e := range s.host {
+		if e.link == "" {
+			s.view.add(place{at: "/" + e.name, dir: "/" + e.name, frozen: true, host: e.name})
+		}
 	}
 	for _, t := range s.tools {
-		if _, err := s.makeDir(t); err != nil {
-			return err
-		}
-		s.bind(mountRead, t, t, place{frozen: true})
+		s.view.add(place{at: t, dir: t, frozen: true})
 	}
 	return nil
 }
+
+// upper and workings are the folders of the overlay number i; 0 is the root.
+func (s *stage) upper(i int) string    { return filepath.Join(s.dir, "u"+strconv.Itoa(i)) }
+func (s *stage) workings(i int) string { return filepath.Join(s.dir, "w"+strconv.Itoa(i)) }
 
 // bind shows from at the path at, whose mount point exists.
 func (s *stage) bind(kind mountKind, at, from string, p place) {
@@ -202,11 +198,7 @@ func (s *stage) bind(kind mountKind, at, from string, p place) {
 // copy of it where overlays are not possible.
 func (s *stage) layer(at, lower string) error {
 	s.layers++
-	dir := filepath.Join(s.dir, "layer", strconv.Itoa(s.layers))
-	upper, work := filepath.Join(dir, "u"), filepath.Join(dir, "w")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
+	upper, work := s.upper(s.layers), s.workings(s.layers)
 	info, err := os.Stat(lower)
 	if err != nil {
 		return err
@@ -309,7 +301,7 @@ func (s *stage) hostPath(at string) (string, error) {
 	at = path.Join(parent, path.Base(at))
 	p, rest := s.view.placeOf(at)
 	if p.host == "" && p.lower == "" {
-		if p.frozen {
+		if p.readOnly() {
 			return "", mistakef("%s is read-only", p.at)
 		}
 		return filepath.Join(p.dir, rest), nil
@@ -345,7 +337,7 @@ func (s *stage) copyUp(p place, rel string) error {
 func (s *stage) writable(at string) (place, error) {
 	p, _ := s.view.placeOf(at)
 	if p.host == "" {
-		if p.frozen {
+		if p.readOnly() {
 			return p, mistakef("%s is read-only", p.at)
 		}
 		return p, nil
@@ -353,13 +345,7 @@ func (s *stage) writable(at string) (place, error) {
 	if !s.overlay {
 		return p, mistakef("nothing can be written below /%s, which is this machine's: overlay file systems are not possible on the data folder's file system", p.host)
 	}
-	kept := s.mounts[:0]
-	for _, m := range s.mounts {
-		if m.Kind != mountHost || m.From != p.host {
-			kept = append(kept, m)
-		}
-	}
-	s.mounts = kept
+	s.skip = append(s.skip, p.host)
 	if err := s.layer(p.at, p.dir); err != nil {
 		return p, err
 	}

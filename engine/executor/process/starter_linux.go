@@ -43,10 +43,11 @@ func newStarter(cfg holderConfig) (starter, features) {
 
 // nsStarter starts commands in private roots and PID namespaces.
 type nsStarter struct {
-	work     chan func() // run on the one thread that owns the mounts
-	base     string      // the tree that private roots take the host's folders from
-	null     *os.File
-	hostProc bool // a proc of its own is refused
+	work   chan func() // run on the one thread that owns the mounts
+	base   string      // the tree that private roots take the host's folders from
+	null   *os.File
+	shared []sharedMount
+	last   *program // of setup, the same for all
 }
 
 // thread is the life of the one thread whose mount namespace holds the base

@@ -29,6 +29,8 @@ type place struct {
 	volume bool   // a volume that can be written to
 }
 
+func (p place) readOnly() bool { return p.frozen && !p.volume }
+
 // node is one file or folder as the attempt sees it: in one or both layers.
 type node struct {
 	at     string

@@ -77,8 +77,16 @@ type order struct {
 	Dir   string   `json:"dir"` // working directory, as the attempt sees it
 	Log   string   `json:"log"`
 
-	Root   string  `json:"root,omitempty"` // private root; empty: no namespaces
-	Mounts []mount `json:"mounts,omitempty"`
+	// Root is the attempt's own folder of its private root; empty: no
+	// namespaces. With Skeleton, which is what lies below, it is the writable
+	// layer of an overlay that has Work for its workings.
+	Root     string `json:"root,omitempty"`
+	Skeleton string `json:"skeleton,omitempty"`
+	Work     string `json:"work,omitempty"`
+	// Skip are the host's top-level folders that Mounts have a layer over; the
+	// others are in every root.
+	Skip   []string `json:"skip,omitempty"`
+	Mounts []mount  `json:"mounts,omitempty"`
 
 	Capture     bool          `json:"capture,omitempty"`
 	MaxRun      time.Duration `json:"maxRun,omitempty"`
@@ -91,7 +99,7 @@ type order struct {
 type mount struct {
 	Kind mountKind `json:"kind"`
 	At   string    `json:"at"`
-	From string    `json:"from,omitempty"` // bind: on the host; host: a top-level name; overlay: the lower folder
+	From string    `json:"from,omitempty"` // on the host; of an overlay the lower folder
 	// Upper and Work are an overlay's writable folders.
 	Upper string `json:"upper,omitempty"`
 	Work  string `json:"work,omitempty"`
@@ -100,7 +108,6 @@ type mount struct {
 type mountKind string
 
 const (
-	mountHost    mountKind = "host"    // a top-level folder of the host, read-only, masks in place
 	mountBind    mountKind = "bind"    // writable
 	mountRead    mountKind = "read"    // bind, read-only
 	mountOverlay mountKind = "overlay" // a writable layer over a folder that is not changed

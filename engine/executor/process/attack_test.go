@@ -1,0 +1,142 @@
+//go:build linux
+
+package process_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawl-dev/pawl/engine/attempt"
+	"github.com/pawl-dev/pawl/engine/executor/process"
+)
+
+func sh(node, text string) attempt.Spec {
+	return attempt.Spec{Key: attempt.Key{Run: "r", Node: node}, Workflow: "w", Template: "t", Command: []string{"sh", "-c", text}, CaptureResult: true}
+}
+
+func run(t *testing.T, e *process.Executor, s attempt.Spec) attempt.Result {
+	t.Helper()
+	h, err := e.Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Wait(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func result(r attempt.Result) string {
+	if r.Result == nil {
+		return string(r.Outcome) + ": " + r.Message
+	}
+	return *r.Result
+}
+
+// hostHas counts the host's processes whose command line holds mark.
+func hostHas(t *testing.T, mark string) (n int) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lines {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), mark) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestNothingOutlivesAnAttempt(t *testing.T) {
+	e := newExecutor(t, process.Namespaces)
+	for name, text := range map[string]string{
+		"a background process":            "sleep MARK & exit 0",
+		"a session of its own":            "setsid sleep MARK & sleep 0.1; exit 0",
+		"a daemon that forked twice":      "(setsid sh -c 'sleep MARK & exit 0' &) ; sleep 0.1; exit 0",
+		"a daemon that ignores all":       "(trap '' TERM HUP INT; setsid sleep MARK &) ; sleep 0.1; exit 0",
+		"a command that kills everything": "sleep MARK & kill -9 -1; exit 0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			// A length of sleep that is this test's own.
+			mark := "98765" + strings.Trim(strings.ReplaceAll(time.Now().Format("05.000000"), ".", ""), "0")
+			r := run(t, e, sh(name, strings.ReplaceAll(text, "MARK", mark)))
+			if r.ExitCode == nil {
+				t.Fatalf("ended %s: %s", r.Outcome, r.Message)
+			}
+			if n := hostHas(t, mark); n != 0 {
+				t.Errorf("%d processes live on", n)
+			}
+		})
+	}
+}
+
+func TestKilledWithEverything(t *testing.T) {
+	e := newExecutor(t, process.Namespaces)
+	s := sh("stubborn", "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 4567891\" & echo up; while :; do sleep 1; done")
+	h, err := e.Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Stop(t.Context(), h, 100*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Wait(t.Context(), h)
+	if err != nil || r.Outcome != attempt.Failed {
+		t.Fatalf("ended %v, %v", r, err)
+	}
+	if n := hostHas(t, "4567891"); n != 0 {
+		t.Errorf("%d processes live on", n)
+	}
+}
+
+func TestTheHostIsOutOfReach(t *testing.T) {
+	secret := filepath.Join(os.Getenv("HOME"), ".pawl-test-secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Skipf("no home folder to write to: %v", err)
+	}
+	t.Cleanup(func() { os.Remove(secret) })
+	data := t.TempDir()
+	e := openExecutor(t, process.Options{Data: data, Isolation: process.Namespaces, Path: process.DefaultPath, Home: os.Getenv("HOME")})
+	for _, c := range []struct{ name, text, want string }{
+		{"files at the root are the attempt's", "echo x > /pawl-test-x && cat /pawl-test-x", "x"},
+		{"system folders are read-only", "(echo x > /etc/pawl-test-x) 2>/dev/null || echo no", "no"},
+		{"and stay so", "(mount -o remount,bind,rw /etc /etc) 2>/dev/null; (echo x > /etc/pawl-test-x) 2>/dev/null || echo no", "no"},
+		{"pawl's data is not there", "ls -A " + data + " 2>/dev/null; cat " + data + "/holder.log 2>/dev/null || echo no", "no"},
+		{"nor are home folders", "cat " + secret + " 2>/dev/null || echo no", "no"},
+		{"other processes are not seen", "ls -d /proc/[0-9]* | wc -l | tr -d ' '", "5"},
+		{"nor can the holder's be read", "cat /proc/1/environ 2>/dev/null | wc -c | tr -d ' '; cat /proc/1/root/etc/hostname >/dev/null 2>&1 || echo no", "0\nno"},
+		{"no device can be made", "mknod /tmp/d b 254 0 2>/dev/null || echo no", "no"},
+		{"devices that are needed are there", "echo x > /dev/null; head -c 3 /dev/zero | wc -c | tr -d ' '; test -c /dev/urandom; echo y > /dev/shm/y; cat /dev/shm/y; echo err > /dev/stderr; ls /dev/fd/0", "3\ny\n/dev/fd/0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := result(run(t, e, sh(c.name, c.text))); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	for _, path := range []string{"/pawl-test-x", "/etc/pawl-test-x"} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is on the host", path)
+			os.Remove(path)
+		}
+	}
+}
+
+func TestHolderDies(t *testing.T) {
+	e := newExecutor(t, process.Namespaces)
+	s := sh("orphan", "echo up; sleep 3456789")
+	h, err := e.Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.KillHolder()
+	r, err := e.Wait(t.Context(), h)
+	if err != nil || r.Outcome != attempt.Lost {
+		t.Fatalf("ended %v, %v", r, err)
+	}
+}
