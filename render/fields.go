@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -43,7 +44,7 @@ func (f *fields) all() {
 		f.entries(raw, name, func(at string, entry map[string]any) {
 			f.within(entry, "path", at, f.yaml)
 			if patch, ok := entry["patch"].(string); ok {
-				f.inline(api.JoinPath(at, "patch"), patch)
+				f.patch(api.JoinPath(at, "patch"), patch)
 			}
 		})
 	}
@@ -172,17 +173,44 @@ func (f *fields) resource(at, value string) string {
 	}
 	docs, relative := f.parsed(at, value)
 	f.folder.objects += len(docs)
+	known := true
 	for _, doc := range docs {
-		switch {
-		case doc.Raw == nil:
-			f.scan.report(place{doc: doc}, "a manifest must be a map with apiVersion and kind", "")
-		case doc.APIVersion == "":
-			f.scan.report(place{doc: doc, field: "apiVersion"}, "missing", "every manifest needs apiVersion, kind and metadata.name")
-		case doc.Kind == "":
-			f.scan.report(place{doc: doc, field: "kind"}, "missing", "every manifest needs apiVersion, kind and metadata.name")
-		}
+		known = f.manifest(doc) && known
+	}
+	if !known {
+		return relative
+	}
+	renamed, err := f.scan.named(docs)
+	if err != nil {
+		f.scan.refused(place{doc: f.folder.doc, field: at}, value, err)
+	}
+	if renamed != nil {
+		// The file itself may be wanted as it is, by a generator.
+		f.scan.files[resolved+namedSuffix] = renamed
+		relative += namedSuffix
 	}
 	return relative
+}
+
+// manifest checks what kustomize needs to know an object.
+func (f *fields) manifest(doc *api.Object) bool {
+	const hint = "every manifest needs apiVersion, kind and metadata.name"
+	field := ""
+	switch {
+	case doc.Raw == nil:
+		f.scan.report(place{doc: doc}, "a manifest must be a map with apiVersion and kind", "")
+		return false
+	case doc.APIVersion == "":
+		field = "apiVersion"
+	case doc.Kind == "":
+		field = "kind"
+	case doc.Name == "" && doc.GenerateName == "":
+		field = "metadata.name"
+	default:
+		return true
+	}
+	f.scan.report(place{doc: doc, field: field}, "missing", hint)
+	return false
 }
 
 func (f *fields) component(at, value string) string {
@@ -306,6 +334,15 @@ func (f *fields) builtin(doc *api.Object, at place, field string) {
 		if strings.HasPrefix(name, "config.kubernetes.io/function") || strings.HasPrefix(name, "config.k8s.io/function") {
 			f.scan.report(at, "functions are not executed", hint)
 		}
+	}
+}
+
+// patch is a patch in place. Kustomize takes one that begins with a bracket for
+// JSON, and would print all of it, secrets included, when it is not.
+func (f *fields) patch(at, value string) {
+	f.inline(at, value)
+	if trimmed := strings.TrimSpace(value); strings.HasPrefix(trimmed, "[") && !json.Valid([]byte(trimmed)) {
+		f.report(at, "a patch that begins with [ must be JSON", "quote its keys and words, or write it as a YAML list of lines with '-'")
 	}
 }
 

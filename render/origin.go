@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pawl-dev/pawl/api"
@@ -16,11 +17,37 @@ func (s *scan) object(rendered worker.Object) (*api.Object, api.Problems, error)
 		return nil, nil, fmt.Errorf("kustomize wrote no object: %w", problems.Err())
 	}
 	o := docs[0]
+	rendered.File = strings.TrimSuffix(rendered.File, namedSuffix)
+	rendered.Origin = strings.ReplaceAll(rendered.Origin, namedSuffix, "")
 	if s.keepOwn {
 		s.restoreOrigin(o.Raw, rendered)
 	}
-	made, problems := api.FromRaw(o.Raw, s.source(o, rendered))
+	unnamed(o.Raw)
+	source := s.source(o, rendered)
+	made, problems := api.FromRaw(o.Raw, source)
+	if len(problems) > 0 {
+		blamePatches(problems, source)
+	}
 	return made, problems, nil
+}
+
+// blamePatches says of problems that the object as it is written does not have
+// that something else is at fault.
+func blamePatches(problems api.Problems, source *api.Object) {
+	if source.Raw == nil {
+		return
+	}
+	_, own := source.Decode()
+	for i, p := range problems {
+		if slices.ContainsFunc(own, func(o api.Problem) bool { return o.Path == p.Path && o.Message == p.Message }) {
+			continue
+		}
+		hint := "it is not so in this file: a patch or transformer of the kustomization made it so"
+		if p.Hint != "" {
+			hint = p.Hint + "; " + hint
+		}
+		problems[i].Hint = hint
+	}
 }
 
 // restoreOrigin puts the annotation back for users who asked for it themselves.
@@ -39,7 +66,8 @@ func (s *scan) restoreOrigin(raw map[string]any, rendered worker.Object) {
 
 // source finds the document that a rendered object comes from: of those of its
 // file with its kind, the one whose name is the longest part of the rendered
-// name, since kustomize adds to names at both ends.
+// name, since kustomize adds to names at both ends; of equals the one that was
+// found least often.
 func (s *scan) source(o *api.Object, rendered worker.Object) *api.Object {
 	if rendered.GeneratedBy != "" {
 		return s.generated(o, rendered)
@@ -47,13 +75,15 @@ func (s *scan) source(o *api.Object, rendered worker.Object) *api.Object {
 	var best *api.Object
 	bestScore := -1
 	for _, doc := range s.documents[rendered.File] {
-		if score := likeness(doc, o); score > bestScore {
+		score := likeness(doc, o)
+		if score > bestScore || score == bestScore && s.rendered[doc] < s.rendered[best] {
 			best, bestScore = doc, score
 		}
 	}
 	if best == nil {
 		return &api.Object{Origin: api.Position{File: rendered.File}}
 	}
+	s.rendered[best]++
 	return best
 }
 

@@ -129,6 +129,13 @@ func TestFaultsAreSaidInWordsWithFileAndLine(t *testing.T) {
 		"a patch without its target":        {files("k/kustomization.yaml", "resources: [../b]\n", "b/kustomization.yaml", "resources: [a.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: z}\n", "b/a.yaml", configMap("a")), []string{`b/kustomization.yaml:1: error: kustomize: no resource matches strategic merge patch "ConfigMap z": no matches for Id ConfigMap z; failed to find unique target for patch ConfigMap z`}},
 		"the same object twice":             {files("k/kustomization.yaml", "resources: [a.yaml, b.yaml]\n", "k/a.yaml", configMap("a"), "k/b.yaml", configMap("a")), []string{"k/kustomization.yaml:1: error: kustomize: merging resources from './b.yaml': may not add resource with an already registered id: ConfigMap a"}},
 		"a rendered type that does not fit": {files("k/kustomization.yaml", "resources: [w.yaml]\nnamePrefix: x-\n", "k/w.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  templates:\n  - container: {command: a}\n"), []string{"k/w.yaml:6: error: spec.templates[0].container.command: must be a list of strings, got string"}},
+		"a resource without a name":         {files("k/kustomization.yaml", "resources: [a.yaml]\n", "k/a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {}\n"), []string{"k/a.yaml:3: error: metadata.name: missing (every manifest needs apiVersion, kind and metadata.name)"}},
+		"a patch that spoils an object":     {files("k/kustomization.yaml", "resources: [a.yaml]\npatches:\n- path: p.yaml\n", "k/a.yaml", configMap("a"), "k/p.yaml", configMap("a")+"data: 5\n"), []string{"k/a.yaml:1: error: data: must be a map of strings, got number (it is not so in this file: a patch or transformer of the kustomization made it so)"}},
+		"a patch that is no JSON":           {files("k/kustomization.yaml", "resources: [a.yaml]\npatches:\n- {target: {kind: Secret}, patch: '[{op: replace, path: /data/x, value: hunter2}]'}\n", "k/a.yaml", configMap("a")), []string{"k/kustomization.yaml:3: error: patches[0].patch: a patch that begins with [ must be JSON (quote its keys and words, or write it as a YAML list of lines with '-')"}},
+		"a patch that cannot be read":       {files("k/kustomization.yaml", "resources: [a.yaml]\npatches:\n- {target: {kind: Secret}, patch: 'hunter2: {'}\n", "k/a.yaml", configMap("a")), []string{"k/kustomization.yaml:3: error: patches[0].patch: this is no YAML: did not find expected node content"}},
+		"a patch that is text":              {files("k/kustomization.yaml", "resources: [a.yaml]\npatches:\n- {target: {kind: Secret}, patch: 'hunter2'}\n", "k/a.yaml", configMap("a")), []string{"k/kustomization.yaml:1: error: kustomize: unable to parse SM or JSON patch from its text"}},
+		"a merge with nothing":              {files("k/kustomization.yaml", "resources: [a.yaml]\nconfigMapGenerator: [{name: z, behavior: merge, literals: [a=b]}]\n", "k/a.yaml", configMap("a")), []string{"k/kustomization.yaml:1: error: kustomize: id ConfigMap z does not exist; cannot merge or replace"}},
+		"a replacement from nothing":        {files("k/kustomization.yaml", "resources: [a.yaml]\nreplacements:\n- source: {kind: Foo, name: b}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.x]}]\n", "k/a.yaml", configMap("a")), []string{"k/kustomization.yaml:1: error: kustomize: nothing selected by Foo b"}},
 		"a literal without a key":           {files("k/kustomization.yaml", "secretGenerator:\n- name: s\n  literals: [hunter2]\n"), []string{"k/kustomization.yaml:3: error: secretGenerator[0].literals[0]: is not of the form key=value"}},
 		"a folder that is missing":          {files("x", ""), []string{"k: error: does not exist"}},
 	} {
@@ -267,6 +274,33 @@ func TestTheDigestIsOfWhatIsRendered(t *testing.T) {
 	}
 	if c := render(files("kustomization.yaml", "resources: [a.yaml]\n", "a.yaml", configMap("b"))); a == c {
 		t.Error("the digest does not depend on what is rendered")
+	}
+}
+
+func TestGeneratedNamesGoThroughKustomize(t *testing.T) {
+	workflow := "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: %s}\nspec: {entrypoint: a}\n"
+	fsys := files("k/kustomization.yaml", "namePrefix: x-\nnameSuffix: -y\nresources: [w.yaml]\nconfigMapGenerator: [{name: copy, files: [w.yaml]}]\n",
+		"k/w.yaml", fmt.Sprintf(workflow, "w-")+"---\n"+fmt.Sprintf(workflow, "w-")+"---\n"+configMap("c"))
+	set, err := inProcess().Build(t.Context(), Input{FS: fsys, Path: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copied, _ := set.OfKind("ConfigMap")[1].Raw["data"].(map[string]any)["w.yaml"].(string); copied != string(fsys["k/w.yaml"].Data) {
+		t.Errorf("the generator is given another file: %q", copied)
+	}
+	want := `k/w.yaml:11: ConfigMap x-c-y
+  k/w.yaml:14: metadata.name
+k/kustomization.yaml:4: ConfigMap x-copy-y-24hf87fg7m
+k/w.yaml:1: Workflow x-w-y-
+  k/w.yaml:3: metadata.name
+  k/w.yaml:4: spec
+k/w.yaml:6: Workflow x-w-y-
+  k/w.yaml:8: metadata.name
+  k/w.yaml:9: spec
+read: k/kustomization.yaml k/w.yaml
+`
+	if diff := cmp.Diff(want, describe(set)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

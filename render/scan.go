@@ -24,9 +24,11 @@ type scan struct {
 	// files are what kustomize gets, documents the manifests in them by file.
 	files     map[string][]byte
 	documents map[string][]*api.Object
+	rendered  map[*api.Object]int // how often a document was found rendered
 	problems  api.Problems
 	err       error // a failure of the machine, not of the user's files
 	keepOwn   bool  // the user asked for the origin annotations
+	standIns  int   // names given, see named
 }
 
 // folder is one scanned kustomization.
@@ -46,7 +48,7 @@ type place struct {
 }
 
 func newScan(t *tree) *scan {
-	return &scan{tree: t, folders: map[string]*folder{}, files: map[string][]byte{}, documents: map[string][]*api.Object{}}
+	return &scan{tree: t, folders: map[string]*folder{}, files: map[string][]byte{}, documents: map[string][]*api.Object{}, rendered: map[*api.Object]int{}}
 }
 
 // root scans the folder to build and all that it reaches.
