@@ -203,7 +203,7 @@ func (g *generator) outcome() attempt.Result {
 // TestRandomWorkflows checks the laws of the scheduler on random workflows with
 // attempts that end in random order and ways.
 func TestRandomWorkflows(t *testing.T) {
-	n := uint64(400)
+	n := uint64(300)
 	if os.Getenv("PAWL_LONG") != "" {
 		n = 5000
 	}
