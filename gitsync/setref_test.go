@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -79,17 +80,16 @@ func TestALockThatStaysIsSaid(t *testing.T) {
 	if err := os.WriteFile(lock, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := w.repo().SetRef(testContext(t), "refs/heads/main", one, one)
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), lock) {
-		t.Errorf("got %v", err)
-	}
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		os.Remove(lock)
-	}()
-	if err := w.repo().SetRef(testContext(t), "refs/heads/main", one, one); err != nil {
-		t.Errorf("a lock that goes away is waited for: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		err := w.repo().SetRef(t.Context(), "refs/heads/main", one, one)
+		if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), lock) {
+			t.Errorf("got %v", err)
+		}
+		time.AfterFunc(lockPatience/2, func() { os.Remove(lock) })
+		if err := w.repo().SetRef(t.Context(), "refs/heads/main", one, one); err != nil {
+			t.Errorf("a lock that goes away is waited for: %v", err)
+		}
+	})
 }
 
 // What root makes in a user's repository must stay the user's to change.
