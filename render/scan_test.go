@@ -3,32 +3,9 @@ package render
 import (
 	"encoding/json"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-func TestEnclosingFindsTheRepository(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
-	must(t, os.MkdirAll(filepath.Join(dir, "repo", ".git"), 0o755))
-	must(t, os.MkdirAll(filepath.Join(dir, "repo", "a", "b"), 0o755))
-	must(t, os.Symlink(filepath.Join(dir, "repo", "a"), filepath.Join(dir, "link")))
-	for name, want := range map[string][2]string{
-		"repo/a/b": {filepath.Join(dir, "repo"), "a/b"},
-		"repo":     {filepath.Join(dir, "repo"), "."},
-		"link/b":   {filepath.Join(dir, "repo"), "a/b"},
-	} {
-		root, path, err := Enclosing(filepath.Join(dir, name))
-		if err != nil || root != want[0] || path != want[1] {
-			t.Errorf("%s is %s in %s (%v), want %v", name, path, root, err, want)
-		}
-	}
-	if _, _, err := Enclosing(filepath.Join(dir, "none")); err == nil {
-		t.Error("a folder that does not exist is found")
-	}
-}
 
 // FuzzScan holds that whatever a repository says, kustomize is given nothing
 // but files of the repository, named by paths that are nothing but paths.
