@@ -12,10 +12,10 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
-// View runs fn on the repository at dir, and once more on a fresh view of it when
+// View runs fn on the repository at a path or file URL, and once more on a fresh view of it when
 // an object was not found: a git gc may have moved it meanwhile.
-func View(dir string, fn func(*Repository) error) error {
-	repo, err := OpenRepository(dir)
+func View(url string, fn func(*Repository) error) error {
+	repo, err := OpenRepository(url)
 	if err != nil {
 		return err
 	}

@@ -30,10 +30,18 @@ type Repository struct {
 	store  *filesystem.Storage
 }
 
-// OpenRepository opens the bare repository or the checkout at path. Only files
-// are read: no process, no hook, no configuration other than the repository's
-// format is of any effect.
-func OpenRepository(path string) (*Repository, error) {
+// OpenRepository opens the bare repository or the checkout at a path or file URL.
+// Only files are read: no process, no hook, no configuration other than the
+// repository's format is of any effect.
+func OpenRepository(url string) (*Repository, error) {
+	at, err := Source{URL: url}.locate()
+	if err != nil {
+		return nil, err
+	}
+	if at.url != nil {
+		return nil, &SourceError{URL: redact(url), Reason: ErrUnsupported, Detail: "this needs a repository on this machine"}
+	}
+	path := at.path
 	gitDir, err := findGitDir(path)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ var ErrChanged = errors.New("document was changed by somebody else")
 
 // Config is what a local forge needs.
 type Config struct {
-	// Repository is the path of the bare repository.
+	// Repository is the path or file URL of the bare repository.
 	Repository string
 	Documents  Documents
 	// Committer is the name and the address on merges. Default: pawl <pawl@localhost>.
@@ -85,23 +86,20 @@ func Open(cfg Config) (*Forge, error) {
 	if cfg.URL == nil {
 		cfg.URL = func(int) string { return "" }
 	}
-	abs, err := filepath.Abs(cfg.Repository)
-	if err != nil {
-		return nil, fmt.Errorf("opening the local forge: %w", err)
-	}
-	cfg.Repository = abs
-	repo, err := gitsync.OpenRepository(abs)
+	repo, err := gitsync.OpenRepository(cfg.Repository)
 	if err != nil {
 		return nil, fmt.Errorf("opening the local forge: %w", err)
 	}
 	if !repo.Bare() {
+		abs := strings.TrimSuffix(repo.Dir(), "/.git")
 		return nil, fmt.Errorf("opening the local forge: %w: %s is checked out, and a merge would leave its files behind; "+
 			"make a bare repository of it (git clone --bare %s %s.git), push to that and give its path",
 			forge.ErrUnsupported, abs, abs, abs)
 	}
 	if err := writable(repo.Dir()); err != nil {
-		return nil, fmt.Errorf("opening the local forge: %s cannot be written: %w", abs, err)
+		return nil, fmt.Errorf("opening the local forge: %s cannot be written: %w", repo.Dir(), err)
 	}
+	cfg.Repository = repo.Dir() // absolute: the working folder may change
 	return &Forge{cfg: cfg}, nil
 }
 

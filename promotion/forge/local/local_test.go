@@ -89,7 +89,7 @@ func clock() func() time.Time {
 
 func newForge(t testing.TB, docs Documents, bare string) *Forge {
 	t.Helper()
-	f, err := Open(Config{Repository: bare, Documents: docs, Now: clock(), URL: func(n int) string { return fmt.Sprintf("http://localhost/pulls/%d", n) }})
+	f, err := Open(Config{Repository: "file://" + strings.ReplaceAll(bare, " ", "%20"), Documents: docs, Now: clock(), URL: func(n int) string { return fmt.Sprintf("http://localhost/pulls/%d", n) }})
 	if err != nil {
 		t.Fatal(err)
 	}
