@@ -51,7 +51,7 @@ func out(name string) string { return attempt.PathToken(attempt.OutputArtifactPa
 // manifests for any isolation do.
 func (s Suite) runArtifacts(t *testing.T) {
 	t.Run("a file and a folder go out and come in again", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		make := script("echo weights > " + out("model") + "; mkdir -p " + out("data") + "/deep; echo x > " + out("data") + "/deep/x; ln -s deep/x " + out("data") + "/link")
 		make.Outputs = []attempt.OutputArtifact{{Name: "model", Path: "/tmp/model.bin"}, {Name: "data", Path: "/tmp/data"}}
 		r := run(t, e, make)
@@ -68,7 +68,7 @@ func (s Suite) runArtifacts(t *testing.T) {
 		}
 	})
 	t.Run("what an attempt does to its inputs, the store does not see", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		ref := s.put(t, map[string]string{"keep": "1", "change": "1", "drop": "1", "dir/a": "1"})
 		sp := script("cd " + in("d") + " && echo 2 > change && rm drop && rm -r dir && mkdir dir && echo 3 > dir/b && echo 4 > new")
 		sp.Inputs = []attempt.InputArtifact{{Name: "d", Path: "/tmp/d", Ref: ref}}
@@ -93,7 +93,7 @@ func (s Suite) runArtifacts(t *testing.T) {
 		sp := script(in("r"))
 		sp.CaptureResult = true
 		sp.Inputs = []attempt.InputArtifact{{Name: "r", Path: "/tmp/r.sh", Raw: &raw, Mode: &mode}}
-		if r := run(t, s.New(t), sp); r.Result == nil || *r.Result != "raw" {
+		if r := run(t, s.shared, sp); r.Result == nil || *r.Result != "raw" {
 			t.Errorf("ended %s (%s) with %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})
@@ -108,7 +108,7 @@ func (s Suite) runArtifacts(t *testing.T) {
 		items = append(items, *s.put(t, map[string]string{"x": "X"}))
 		sp.Inputs = []attempt.InputArtifact{{Name: "models", Path: "/tmp/models", Items: items}}
 		names := "00\n01\n02\n03\n04\n05\n06\n07\n08\n09\n10\n"
-		if r := run(t, s.New(t), sp); r.Result == nil || *r.Result != names+"abX" {
+		if r := run(t, s.shared, sp); r.Result == nil || *r.Result != names+"abX" {
 			t.Errorf("ended %s (%s) with %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})
@@ -118,12 +118,12 @@ func (s Suite) runArtifacts(t *testing.T) {
 		sp := script("cat " + in("d") + "/b")
 		sp.CaptureResult = true
 		sp.Inputs = []attempt.InputArtifact{{Name: "d", Path: "/tmp/d", Ref: ref}}
-		if r := run(t, s.New(t), sp); r.Result == nil || *r.Result != "inner" {
+		if r := run(t, s.shared, sp); r.Result == nil || *r.Result != "inner" {
 			t.Errorf("ended %s (%s) with %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})
 	t.Run("outputs that overlap are each whole", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("mkdir -p " + out("all") + "/sub && echo 1 > " + out("all") + "/sub/f; : " + out("part"))
 		sp.Outputs = []attempt.OutputArtifact{{Name: "all", Path: "/tmp/all"}, {Name: "part", Path: "/tmp/all/sub"}}
 		if !s.AbsolutePaths {

@@ -12,7 +12,7 @@ func (s Suite) runPaths(t *testing.T) {
 		sp := script("echo 1 > /out.txt; mkdir /models/trained; echo 2 > /models/trained/w; echo 3 > /tmp/p; echo 4 > /usr/local/share/made/q")
 		sp.Outputs = []attempt.OutputArtifact{{Name: "root", Path: "/out.txt"}, {Name: "deep", Path: "/models/trained"}, {Name: "host", Path: "/usr/local/share/made/q"}}
 		sp.OutputParameters = []attempt.OutputParameter{{Name: "p", Path: "/tmp/p"}}
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		want(t, r, attempt.Succeeded, 0, "")
 		got := s.content(t, r, "root", "") + s.content(t, r, "deep", "w") + r.Parameters["p"] + s.content(t, r, "host", "")
 		if got != "1\n2\n34\n" {
@@ -20,7 +20,7 @@ func (s Suite) runPaths(t *testing.T) {
 		}
 	})
 	t.Run("a shared volume goes from attempt to attempt, an emptyDir does not", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("cat /data/f /scratch/f; echo 1 >> /data/f; echo 1 >> /scratch/f; true")
 		sp.CaptureResult = true
 		sp.Mounts = []attempt.Mount{{Volume: "claim", Path: "/data", Shared: true}, {Volume: "tmp", Path: "/scratch"}}
@@ -36,10 +36,10 @@ func (s Suite) runPaths(t *testing.T) {
 		}
 	})
 	t.Run("parts of volumes, read-only ones, and files of a ConfigMap", func(t *testing.T) {
-		e := s.New(t)
-		claim := attempt.Mount{Volume: "claim", Path: "/all", Shared: true}
-		part := attempt.Mount{Volume: "claim", Path: "/part", SubPath: "a/b", Shared: true}
-		frozen := attempt.Mount{Volume: "claim", Path: "/frozen", Shared: true, ReadOnly: true}
+		e := s.shared
+		claim := attempt.Mount{Volume: "parts", Path: "/all", Shared: true}
+		part := attempt.Mount{Volume: "parts", Path: "/part", SubPath: "a/b", Shared: true}
+		frozen := attempt.Mount{Volume: "parts", Path: "/frozen", Shared: true, ReadOnly: true}
 		files := map[string]string{"x.yaml": "x: 1", "y": "yes"}
 		config := attempt.Mount{Volume: "cm", Path: "/config", Files: files}
 		one := attempt.Mount{Volume: "cm", Path: "/app/one.yaml", SubPath: "x.yaml", Files: files}
@@ -52,7 +52,7 @@ func (s Suite) runPaths(t *testing.T) {
 		}
 	})
 	t.Run("an input at a volume's path is merged into it, and an output may be within", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		claim := attempt.Mount{Volume: "workdir", Path: "/data", Shared: true}
 		first := script("mkdir -p /data/processed; echo own > /data/same; echo p > /data/processed/p")
 		first.Mounts = []attempt.Mount{claim}
@@ -73,7 +73,7 @@ func (s Suite) runPaths(t *testing.T) {
 		}
 	})
 	t.Run("outputs of every origin: an unchanged input, through links, from a volume's emptyDir", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("ln -s /etc/../made/file /link; echo f > /made/file; ln -s /vol/x /linked-dir; mkdir /vol/x; echo v > /vol/x/v")
 		sp.Mounts = []attempt.Mount{{Volume: "v", Path: "/vol"}, {Volume: "m", Path: "/made"}}
 		sp.Inputs = []attempt.InputArtifact{{Name: "i", Path: "/in/put", Ref: s.put(t, map[string]string{"a": "A"})}}
@@ -88,7 +88,7 @@ func (s Suite) runPaths(t *testing.T) {
 	t.Run("an absolute working directory is made", func(t *testing.T) {
 		sp := script("pwd; echo 1 > here")
 		sp.WorkingDir, sp.CaptureResult = "/app/src", true
-		if r := run(t, s.New(t), sp); r.Result == nil || *r.Result != "/app/src" {
+		if r := run(t, s.shared, sp); r.Result == nil || *r.Result != "/app/src" {
 			t.Errorf("ended %s (%s) with %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})

@@ -13,10 +13,10 @@ import (
 // runProcess holds what is about real processes.
 func (s Suite) runProcess(t *testing.T) {
 	t.Run("a signal's number is in the exit code", func(t *testing.T) {
-		want(t, run(t, s.New(t), script("kill -USR1 $$$$")), attempt.Failed, 138, "exit code 138")
+		want(t, run(t, s.shared, script("kill -USR1 $$$$")), attempt.Failed, 138, "exit code 138")
 	})
 	t.Run("SIGTERM means to the command what it means anywhere", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		h := start(t, e, script("trap 'echo bye; exit 9' TERM; echo up; while :; do sleep 0.05; done"))
 		awaitLog(t, e, h, "up")
 		stop(t, e, h, limit)
@@ -27,7 +27,7 @@ func (s Suite) runProcess(t *testing.T) {
 		}
 	})
 	t.Run("a command that is not there is an error in words", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("")
 		sp.Command, sp.Args = []string{"no-such-command"}, nil
 		want(t, run(t, e, sp), attempt.Error, 127, `command "no-such-command" not found in PATH`)
@@ -35,7 +35,7 @@ func (s Suite) runProcess(t *testing.T) {
 		want(t, run(t, e, sp), attempt.Error, 127, `command "/no/such/command" not found`)
 	})
 	t.Run("ten megabytes of output arrive whole and in order", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("awk 'BEGIN { for (i = 0; i < 100000; i++) printf \"%08d %s\\n\", i, \"" + strings.Repeat("x", 90) + "\" }'")
 		sp.CaptureResult = true
 		h := start(t, e, sp)
@@ -58,13 +58,13 @@ func (s Suite) runProcess(t *testing.T) {
 		src := "echo \"$0\" > /dev/null; echo source \"$1\"\n"
 		sp.Command, sp.Args, sp.Script = []string{"sh"}, nil, &src
 		sp.CaptureResult = true
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		if r.Result == nil || *r.Result != "source " {
 			t.Errorf("ended %s (%s) with result %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})
 	t.Run("an attempt starts in a private copy of the code folder", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		code := write(t, map[string]string{"train.sh": "echo training\n", "lib/data.txt": "data\n"})
 		sp := script("sh train.sh && cat lib/data.txt && echo changed > lib/data.txt && rm train.sh && rm -r lib && mkdir lib")
 		sp.CodeDir = code
@@ -84,7 +84,7 @@ func (s Suite) runProcess(t *testing.T) {
 	t.Run("a relative working directory is below the code folder", func(t *testing.T) {
 		sp := script("cat here")
 		sp.CodeDir, sp.WorkingDir, sp.CaptureResult = write(t, map[string]string{"sub/here": "yes"}), "sub", true
-		if r := run(t, s.New(t), sp); r.Result == nil || *r.Result != "yes" {
+		if r := run(t, s.shared, sp); r.Result == nil || *r.Result != "yes" {
 			t.Errorf("ended %s (%s) with %s", r.Outcome, r.Message, deref(r.Result))
 		}
 	})
@@ -96,7 +96,7 @@ func (s Suite) runEnvironment(t *testing.T) {
 		t.Setenv("LEAK", "secret")
 		sp := script("env", "A", "1", "B", "$(A)2 $$(A) $(C)", "A", "3")
 		sp.CaptureResult, sp.Namespace = true, "ns"
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		if r.Result == nil {
 			t.Fatalf("ended %s: %s", r.Outcome, r.Message)
 		}
@@ -128,7 +128,7 @@ func (s Suite) runEnvironment(t *testing.T) {
 	})
 	t.Run("HOME and TMPDIR can be written to and are empty", func(t *testing.T) {
 		sp := script("ls -A \"$HOME\" \"$TMPDIR\" | grep -v : | grep -v '^\\.' ; touch \"$HOME/a\" \"$TMPDIR/b\"")
-		h := s.New(t)
+		h := s.shared
 		r := run(t, h, sp)
 		want(t, r, attempt.Succeeded, 0, "")
 	})
@@ -138,7 +138,7 @@ func (s Suite) runEnvironment(t *testing.T) {
 		if _, err := os.Stat("/proc/self/fd"); err != nil {
 			t.Skip("there is no /proc")
 		}
-		if r := run(t, s.New(t), sp); r.Result == nil || strings.TrimSpace(*r.Result) != "4" { // ls has one open itself
+		if r := run(t, s.shared, sp); r.Result == nil || strings.TrimSpace(*r.Result) != "4" { // ls has one open itself
 			t.Errorf("ended %s with %s open files", r.Outcome, deref(r.Result))
 		}
 	})

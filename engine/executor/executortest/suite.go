@@ -34,6 +34,8 @@ type Suite struct {
 	Processes bool
 	// AbsolutePaths says that paths of the manifest are real.
 	AbsolutePaths bool
+
+	shared executor.Executor // by all tests that do not end theirs
 }
 
 // limit is how long a single test waits for what must come soon.
@@ -41,6 +43,7 @@ const limit = 30 * time.Second
 
 // Run runs the whole suite.
 func Run(t *testing.T, s Suite) {
+	s.shared = s.New(t)
 	s.runLife(t)
 	s.runLogs(t)
 	s.runOutputs(t)
@@ -154,7 +157,7 @@ func want(t *testing.T, r attempt.Result, o attempt.Outcome, code int, message s
 
 func (s Suite) runLife(t *testing.T) {
 	t.Run("a command that exits 0 has succeeded, between its two times", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		before := time.Now()
 		r := run(t, e, script("exit 0"))
 		want(t, r, attempt.Succeeded, 0, "")
@@ -163,10 +166,10 @@ func (s Suite) runLife(t *testing.T) {
 		}
 	})
 	t.Run("an exit code is told as Argo does", func(t *testing.T) {
-		want(t, run(t, s.New(t), script("exit 3", "FAKE_EXIT", "3")), attempt.Failed, 3, "Error (exit code 3)")
+		want(t, run(t, s.shared, script("exit 3", "FAKE_EXIT", "3")), attempt.Failed, 3, "Error (exit code 3)")
 	})
 	t.Run("started twice it runs once", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("echo once", "FAKE_PRINT", "once\n")
 		h := start(t, e, sp)
 		start(t, e, sp)
@@ -178,14 +181,14 @@ func (s Suite) runLife(t *testing.T) {
 		}
 	})
 	t.Run("two attempts of one node are two", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		first, second := script("echo a; exit 1", "FAKE_PRINT", "a\n", "FAKE_EXIT", "1"), script("echo b", "FAKE_PRINT", "b\n")
 		second.Key = attempt.Key{Run: first.Key.Run, Node: first.Key.Node, Attempt: 1}
 		want(t, run(t, e, first), attempt.Failed, 1, "exit code 1")
 		want(t, run(t, e, second), attempt.Succeeded, 0, "")
 	})
 	t.Run("waiting can be given up and taken up again", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		h := start(t, e, script("echo up; exec sleep 300", "FAKE_PRINT", "up\n", "FAKE_BLOCK", "1"))
 		awaitLog(t, e, h, "up")
 		gaveUp := errors.New("gave up")
@@ -199,14 +202,14 @@ func (s Suite) runLife(t *testing.T) {
 		want(t, wait(t, e, h), attempt.Failed, 143, "exit code 143")
 	})
 	t.Run("what ignores the request to stop is killed after grace", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		h := start(t, e, script("trap '' TERM; echo up; while :; do sleep 1; done", "FAKE_PRINT", "up\n", "FAKE_IGNORE_TERM", "1"))
 		awaitLog(t, e, h, "up")
 		stop(t, e, h, 50*time.Millisecond)
 		want(t, wait(t, e, h), attempt.Failed, 137, "exit code 137")
 	})
 	t.Run("stopping what never started or has ended is no error", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		stop(t, e, executor.Handle{Key: attempt.Key{Run: "run-1", Node: "never"}}, time.Second)
 		h := start(t, e, script("exit 0"))
 		want(t, wait(t, e, h), attempt.Succeeded, 0, "")
@@ -214,18 +217,18 @@ func (s Suite) runLife(t *testing.T) {
 		want(t, wait(t, e, h), attempt.Succeeded, 0, "")
 	})
 	t.Run("an attempt that nobody knows is lost", func(t *testing.T) {
-		want(t, wait(t, s.New(t), executor.Handle{Key: attempt.Key{Run: "run-1", Node: "never"}}), attempt.Lost, -1, "cannot be found")
+		want(t, wait(t, s.shared, executor.Handle{Key: attempt.Key{Run: "run-1", Node: "never"}}), attempt.Lost, -1, "cannot be found")
 	})
 	t.Run("an attempt that runs too long fails with Argo's words", func(t *testing.T) {
 		sp := script("exec sleep 300", "FAKE_BLOCK", "1")
 		sp.MaxRun = 100 * time.Millisecond
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		if r.Outcome != attempt.Failed || r.Message != "Pod was active on the node longer than the specified deadline" {
 			t.Errorf("ended %s: %s", r.Outcome, r.Message)
 		}
 	})
 	t.Run("a removed attempt is gone, and may run again", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		sp := script("exec sleep 300", "FAKE_BLOCK", "1")
 		h := start(t, e, sp)
 		remove(t, e, h)
@@ -279,7 +282,7 @@ func remove(t *testing.T, e executor.Executor, h executor.Handle) {
 
 func (s Suite) runLogs(t *testing.T) {
 	t.Run("a log can be read while it is written and again after the end", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		h := start(t, e, script("echo one; echo two >&2; exec sleep 300", "FAKE_PRINT", "one\ntwo\n", "FAKE_BLOCK", "1"))
 		awaitLog(t, e, h, "one\ntwo\n")
 		stop(t, e, h, time.Minute)
@@ -291,7 +294,7 @@ func (s Suite) runLogs(t *testing.T) {
 		}
 	})
 	t.Run("closing a log ends who reads it", func(t *testing.T) {
-		e := s.New(t)
+		e := s.shared
 		h := start(t, e, script("exec sleep 300", "FAKE_BLOCK", "1"))
 		r, err := e.Logs(t.Context(), h)
 		if err != nil {
@@ -314,11 +317,11 @@ func (s Suite) runLogs(t *testing.T) {
 func (s Suite) runOutputs(t *testing.T) {
 	t.Run("stdout is the result when somebody reads it, less one newline", func(t *testing.T) {
 		sp := script("printf 'a\\nb\\n\\n'; echo not >&2", "FAKE_PRINT", "a\nb\n\n")
-		if r := run(t, s.New(t), sp); r.Result != nil {
+		if r := run(t, s.shared, sp); r.Result != nil {
 			t.Errorf("nobody asked for the result %q", *r.Result)
 		}
 		sp.Key.Attempt, sp.CaptureResult = 1, true
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		if r.Result == nil || *r.Result != "a\nb\n" {
 			t.Errorf("the result is %v", deref(r.Result))
 		}
@@ -327,7 +330,7 @@ func (s Suite) runOutputs(t *testing.T) {
 		sp := script("printf '0.97\\n\\n' > "+attempt.PathToken(attempt.OutputParameterPath, "acc")+"; exit 4",
 			"FAKE_OUTPUT_acc", "0.97\n", "FAKE_EXIT", "4")
 		sp.OutputParameters = []attempt.OutputParameter{{Name: "acc", Path: "/tmp/acc"}}
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		want(t, r, attempt.Failed, 4, "exit code 4")
 		if r.Parameters["acc"] != "0.97\n" {
 			t.Errorf("the parameter is %q", r.Parameters["acc"])
@@ -336,10 +339,10 @@ func (s Suite) runOutputs(t *testing.T) {
 	t.Run("a missing parameter is an error, or its default", func(t *testing.T) {
 		sp := script(": " + attempt.PathToken(attempt.OutputParameterPath, "acc"))
 		sp.OutputParameters = []attempt.OutputParameter{{Name: "acc", Path: "/tmp/acc"}}
-		want(t, run(t, s.New(t), sp), attempt.Error, 0, "cannot read output parameter acc: /tmp/acc: no such file")
+		want(t, run(t, s.shared, sp), attempt.Error, 0, "cannot read output parameter acc: /tmp/acc: no such file")
 		none := "none"
 		sp.Key.Attempt, sp.OutputParameters[0].Default = 1, &none
-		r := run(t, s.New(t), sp)
+		r := run(t, s.shared, sp)
 		want(t, r, attempt.Succeeded, 0, "")
 		if r.Parameters["acc"] != "none" {
 			t.Errorf("the parameter is %q", r.Parameters["acc"])
@@ -348,12 +351,12 @@ func (s Suite) runOutputs(t *testing.T) {
 	t.Run("a missing artifact is an error unless it is optional or the command failed", func(t *testing.T) {
 		sp := script(": " + attempt.PathToken(attempt.OutputArtifactPath, "model"))
 		sp.Outputs = []attempt.OutputArtifact{{Name: "model", Path: "/tmp/model"}}
-		want(t, run(t, s.New(t), sp), attempt.Error, 0, "model")
+		want(t, run(t, s.shared, sp), attempt.Error, 0, "model")
 		failing := script("exit 5 "+attempt.PathToken(attempt.OutputArtifactPath, "model"), "FAKE_EXIT", "5")
 		failing.Outputs = sp.Outputs
-		want(t, run(t, s.New(t), failing), attempt.Failed, 5, "exit code 5")
+		want(t, run(t, s.shared, failing), attempt.Failed, 5, "exit code 5")
 		sp.Key.Attempt, sp.Outputs = 1, []attempt.OutputArtifact{{Name: "model", Path: "/tmp/model", Optional: true}}
-		want(t, run(t, s.New(t), sp), attempt.Succeeded, 0, "")
+		want(t, run(t, s.shared, sp), attempt.Succeeded, 0, "")
 	})
 }
 

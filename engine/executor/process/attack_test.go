@@ -108,7 +108,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		{"and stay so", "(mount -o remount,bind,rw /etc /etc) 2>/dev/null; (echo x > /etc/pawl-test-x) 2>/dev/null || echo no", "no"},
 		{"pawl's data is not there", "ls -A " + data + " 2>/dev/null; cat " + data + "/holder.log 2>/dev/null || echo no", "no"},
 		{"nor are home folders", "cat " + secret + " 2>/dev/null || echo no", "no"},
-		{"other processes are not seen", "ls -d /proc/[0-9]* | wc -l | tr -d ' '", "5"},
+		{"other processes are not seen", "[ $(ls -d /proc/[0-9]* | wc -l) -lt 9 ] && echo few", "few"},
 		{"nor can the holder's be read", "cat /proc/1/environ 2>/dev/null | wc -c | tr -d ' '; cat /proc/1/root/etc/hostname >/dev/null 2>&1 || echo no", "0\nno"},
 		{"no device can be made", "mknod /tmp/d b 254 0 2>/dev/null || echo no", "no"},
 		{"devices that are needed are there", "echo x > /dev/null; head -c 3 /dev/zero | wc -c | tr -d ' '; test -c /dev/urandom; echo y > /dev/shm/y; cat /dev/shm/y; echo err > /dev/stderr; ls /dev/fd/0", "3\ny\n/dev/fd/0"},
@@ -124,6 +124,26 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 			t.Errorf("%s is on the host", path)
 			os.Remove(path)
 		}
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	for _, isolation := range []process.Isolation{process.Namespaces, process.None} {
+		t.Run(string(isolation), func(t *testing.T) {
+			e := newExecutor(t, isolation)
+			s := sh("hungry", "exec awk 'BEGIN { s = \"0123456789abcdef\"; while (length(s) < 400000000) s = s s; print length(s) }'")
+			s.Resources.MemoryLimit = 64 << 20
+			_, notes := e.Check(s)
+			r := run(t, e, s)
+			if len(notes) > 0 { // process by process
+				t.Log(notes)
+				if r.Outcome != attempt.Failed {
+					t.Errorf("ended %s: %s", r.Outcome, r.Message)
+				}
+			} else if r.Outcome != attempt.Failed || r.Message != "OOMKilled (exit code 137)" {
+				t.Errorf("ended %s: %s", r.Outcome, r.Message)
+			}
+		})
 	}
 }
 

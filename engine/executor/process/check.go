@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"path"
+	"runtime"
 	"strings"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
@@ -36,7 +37,17 @@ func (e *Executor) Check(s attempt.Spec) (refusals []executor.Refusal, notes []s
 	if s.Resources.Memory > e.opts.Memory {
 		notes = append(notes, fmt.Sprintf("template %s asks for %d bytes of memory, this machine has %d: it runs alone", s.Template, s.Resources.Memory, e.opts.Memory))
 	}
+	if s.Resources.MemoryLimit > 0 && e.features.Memory == "" {
+		notes = append(notes, e.weakMemoryLimit())
+	}
 	return refusals, notes
+}
+
+func (e *Executor) weakMemoryLimit() string {
+	if runtime.GOOS == "linux" {
+		return "memory limits hold for each process of a step (RLIMIT_DATA) and not for all together: no cgroup that limits memory can be made here"
+	}
+	return "memory limits are not kept on " + runtime.GOOS
 }
 
 // absolutePaths are the paths that only a private root can make real.

@@ -58,6 +58,7 @@ func holderMain(args []string) error {
 	h.idle = time.AfterFunc(time.Hour, h.leaveIfIdle)
 	h.idle.Stop()
 	h.starter, h.features = newStarter(cfg)
+	h.features.Memory = memoryCgroup()
 	if cfg.Detached {
 		return h.serveDetached()
 	}
@@ -342,13 +343,16 @@ func (h *holder) launch(a *held) error {
 			return err
 		}
 	}
+	o.fence = newFence(h.features.Memory, o)
 	started := time.Now()
 	a.proc, err = h.starter.start(o, stdout, log)
 	log.Close()
+	o.fence.started()
 	if tail != nil {
 		stdout.Close()
 	}
 	if err != nil {
+		o.fence.remove()
 		tail.abandon()
 		return err
 	}
@@ -398,6 +402,7 @@ func (h *holder) await(a *held, started time.Time, tail *tailCopy, deadline *tim
 	if deadline != nil {
 		deadline.Stop()
 	}
+	e.OOM = a.order.fence.remove() && e.Code == 128+int(syscall.SIGKILL)
 	e.Stdout = tail.result(a.order.Root != "")
 	h.mu.Lock()
 	e.TooLong = a.tooLong

@@ -37,6 +37,9 @@ func (plainStarter) start(o *order, stdout, stderr *os.File) (proc, error) {
 		p.p, p.err = os.StartProcess(path, o.Argv, &os.ProcAttr{
 			Dir: o.Dir, Env: o.Env, Files: []*os.File{null, stdout, stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
 		})
+		if p.p != nil {
+			o.fence.confine(p.p.Pid)
+		}
 		break
 	}
 	return p, nil

@@ -104,6 +104,17 @@ func (p *program) readOnly(path string, all bool) {
 		uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
 }
 
+// enter puts the process behind the fence, of which the file is fenceFD.
+func (p *program) enter(f *fence) {
+	if f.procs == nil {
+		p.setRlimit(unix.RLIMIT_DATA, f.rlimit)
+		return
+	}
+	self := p.text("0")
+	p.add("enter the cgroup", false, unix.SYS_WRITE, fenceFD, self, 1)
+	p.add("close the cgroup", true, unix.SYS_CLOSE, fenceFD)
+}
+
 // exec tries each path in turn, as a shell does along PATH.
 func (p *program) exec(paths, argv, env []string) {
 	av, ev := p.texts(argv), p.texts(env)

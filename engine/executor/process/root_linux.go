@@ -109,7 +109,7 @@ func (s *nsStarter) prepare(cfg holderConfig) (features, error) {
 			return features{}, fmt.Errorf("private roots cannot be made: %w", err)
 		}
 	}
-	return features{Overlay: s.tryOverlay(cfg) == nil, Memory: memoryCgroup()}, nil
+	return features{Overlay: s.tryOverlay(cfg) == nil}, nil
 }
 
 // buildBase makes the tree from which each private root takes the host's

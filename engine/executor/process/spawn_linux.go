@@ -54,6 +54,7 @@ const (
 
 const (
 	reportFD  = 3 // where setup puts the pipe in init
+	fenceFD   = 4 // and the file by which main enters its cgroup
 	initStack = 16 << 10
 )
 
@@ -103,6 +104,7 @@ func initMain(a *initArgs) {
 	syscall.RawSyscall(unix.SYS_CLOSE, 0, 0, 0)
 	syscall.RawSyscall(unix.SYS_CLOSE, 1, 0, 0)
 	syscall.RawSyscall(unix.SYS_CLOSE, 2, 0, 0)
+	syscall.RawSyscall(unix.SYS_CLOSE, fenceFD, 0, 0)
 	status := waitMain(a, main)
 	syscall.RawSyscall(unix.SYS_KILL, ^uintptr(0), uintptr(unix.SIGKILL), 0)
 	for {

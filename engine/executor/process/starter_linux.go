@@ -90,9 +90,15 @@ func (s *nsStarter) programs(o *order, stdout, stderr *os.File) (setup, exec *pr
 	setup.dup(int(s.null.Fd()), 0)
 	setup.dup(int(stdout.Fd()), 1)
 	setup.dup(int(stderr.Fd()), 2)
+	if o.fence != nil && o.fence.procs != nil {
+		setup.dup(int(o.fence.procs.Fd()), fenceFD)
+	}
 
 	exec = &program{}
 	exec.add("start a session", false, unix.SYS_SETSID)
+	if o.fence != nil {
+		exec.enter(o.fence)
+	}
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
 		if keptCapabilities&(1<<c) == 0 {
 			exec.prctl("drop a capability", unix.PR_CAPBSET_DROP, c)
@@ -119,7 +125,7 @@ func (s *nsStarter) clone(setup, exec *program) (*nsProc, error) {
 	}
 	defer unix.Close(fds[1])
 	setup.add("move the report pipe", false, unix.SYS_DUP3, uintptr(fds[1]), reportFD, unix.O_CLOEXEC)
-	setup.add("close what is the holder's", false, unix.SYS_CLOSE_RANGE, reportFD+1, ^uintptr(0)>>32, 0)
+	setup.add("close what is the holder's", false, unix.SYS_CLOSE_RANGE, fenceFD+1, ^uintptr(0)>>32, 0)
 	pid, args, err := spawnInit(setup, exec, fds[1])
 	if err != nil {
 		unix.Close(fds[0])

@@ -81,6 +81,16 @@ func (v *view) hasBelow(at string) bool {
 	return false
 }
 
+// layers is how many overlays there are.
+func (v *view) layers() (n int) {
+	for _, p := range v.places {
+		if p.lower != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // start is the node at the root of p.
 func (p place) start() node {
 	n := node{at: p.at, upper: p.dir, lower: p.lower, frozen: p.frozen}

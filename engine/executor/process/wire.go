@@ -93,6 +93,8 @@ type order struct {
 	MemoryLimit int64         `json:"memoryLimit,omitempty"`
 	// Record is where the exit record is written; empty: nowhere.
 	Record string `json:"record,omitempty"`
+
+	fence *fence // the holder's own
 }
 
 // mount is one step in building a private root. At is an absolute path in it.
