@@ -139,7 +139,7 @@ var templateFields = fields{
 }
 
 var containerFields = fields{
-	"name":                     idle,
+	"name":                     yes, // of one container nobody asks
 	"image":                    idle,
 	"command":                  yes,
 	"args":                     yes,

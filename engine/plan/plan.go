@@ -100,7 +100,7 @@ type Template struct {
 }
 
 // IsPod reports whether the template runs as an attempt of an executor.
-func (t *Template) IsPod() bool { return t.Pod != nil }
+func (t *Template) IsPod() bool { return t.Type == Container || t.Type == Script }
 
 // Task finds a task or step by name.
 func (t *Template) Task(name string) *Task {

@@ -18,7 +18,6 @@ type scope struct {
 	parent   *Template
 	task     *Task
 	loop     bool
-	retrying bool
 }
 
 // text parses a field and checks what it refers to.
