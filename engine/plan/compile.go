@@ -41,6 +41,10 @@ func Compile(in Input) (*Plan, api.Problems) {
 		used:      map[*api.Object]bool{},
 	}
 	c.compile()
+	sort.SliceStable(c.problems, func(i, j int) bool {
+		a, b := c.problems[i].Position, c.problems[j].Position
+		return a.File < b.File || a.File == b.File && a.Line < b.Line
+	})
 	if c.problems.Err() != nil {
 		return nil, c.problems
 	}

@@ -309,6 +309,13 @@ func checkOutstanding(t *testing.T, w *world) {
 func checkOrder(t *testing.T, s *State, from int) int {
 	t.Helper()
 	for _, n := range s.nodes[from:] {
+		if n.kind == kindStepGroup && n.name[len(n.name)-3:] != "[0]" {
+			for _, earlier := range s.nodes[:n.index] {
+				if earlier.boundary == n.boundary && !earlier.phase.Fulfilled() {
+					t.Errorf("%s began before %s was over", n.name, earlier.name)
+				}
+			}
+		}
 		if n.task == nil || n.boundary == none || s.nodes[n.boundary].kind != kindDAG {
 			continue
 		}
