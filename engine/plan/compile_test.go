@@ -84,6 +84,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an unknown workflow parameter", spec("entrypoint: main\narguments: {parameters: [{name: epochs, value: 1}]}\ntemplates:\n- name: main\n  container: {image: x, args: [\"{{workflow.parameters.epoch}}\"]}"), 9, "failed to resolve {{workflow.parameters.epoch}} (did you mean epochs?)"},
 		{"an item outside a loop", dag("- {name: a, template: ok, when: \"{{item}} == 1\"}"), 10, "failed to resolve {{item}}"},
 		{"a tag without an end", one("container: {image: x, args: [\"{{inputs\"]}"), 8, "no }} ends the tag"},
+		{"a path made of a path", one("outputs: {artifacts: [{name: a, path: \"{{outputs.artifacts.a.path}}\"}]}\ncontainer: {image: x}"), 8, "{{outputs.artifacts.a.path}} cannot be part of a path"},
 		{"two loops", dag("- {name: a, template: ok, withItems: [1], withParam: \"[]\"}"), 10, "only one of withItems, withParam and withSequence may be given"},
 		{"a withParam that is no list", dag("- {name: a, template: ok, withParam: \"{}\"}"), 10, "withParam value could not be parsed as a JSON list"},
 		{"a workflow parameter without a value", spec("entrypoint: main\narguments: {parameters: [{name: p}]}\ntemplates:\n- name: main\n  container: {image: x}"), 6, "spec.arguments.p.value or spec.arguments.p.valueFrom is required"},
@@ -141,7 +142,7 @@ templates:
 	for _, n := range p.Unused {
 		got = append(got, n.Path)
 	}
-	want := "spec.serviceAccountName spec.templates[0].container.image spec.templates[0].nodeSelector spec.templates[0].tolerations spec.templates[1].container.livenessProbe"
+	want := "spec.serviceAccountName spec.templates[0].nodeSelector spec.templates[0].tolerations spec.templates[1].container.livenessProbe"
 	if strings.Join(got, " ") != want {
 		t.Errorf("said are %v", got)
 	}

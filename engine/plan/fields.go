@@ -140,7 +140,7 @@ var templateFields = fields{
 
 var containerFields = fields{
 	"name":                     yes, // of one container nobody asks
-	"image":                    idle,
+	"image":                    yes, // in the Spec: whether it is used, the executor says
 	"command":                  yes,
 	"args":                     yes,
 	"workingDir":               yes,

@@ -43,7 +43,7 @@ func (c *compiler) inputs(t *Template, w *wfv1.Template, at place) {
 		a := w.Inputs.Artifacts[i]
 		at := at.field("artifacts").index(i)
 		s := scope{at: at, kind: "template", template: t}
-		t.InputArtifacts[i].Path = *c.text(s, a.Path, at.field("path"))
+		t.InputArtifacts[i].Path = *c.path(s, a.Path, at.field("path"))
 		if a.Raw != nil {
 			t.InputArtifacts[i].Default.Raw = c.text(s, a.Raw.Data, at.below("raw.data"))
 		}

@@ -41,7 +41,7 @@ func (c *compiler) outputParameter(t *Template, out *OutputParameter, p wfv1.Par
 	}
 	s := scope{at: at, kind: "template", template: t}
 	if from.Default != nil {
-		out.Default = c.text(s, from.Default.String(), at.below("valueFrom.default"))
+		out.Default = c.path(s, from.Default.String(), at.below("valueFrom.default"))
 	}
 	at = at.field("valueFrom")
 	if t.IsPod() {
@@ -49,7 +49,7 @@ func (c *compiler) outputParameter(t *Template, out *OutputParameter, p wfv1.Par
 			c.problem(at, fmt.Sprintf("outputs.parameters.%s of a %s template needs valueFrom.path", p.Name, strings.ToLower(string(t.Type))),
 				"name the file that the command writes")
 		}
-		out.Path = c.text(s, from.Path, at.field("path"))
+		out.Path = c.path(s, from.Path, at.field("path"))
 		return
 	}
 	s = scope{at: at, kind: "outputs", template: t, parent: t}
@@ -71,7 +71,7 @@ func (c *compiler) outputArtifact(t *Template, out *OutputArtifact, a *wfv1.Arti
 		if a.From != "" {
 			c.errorf(at.field("from"), "from is only for steps and dag templates; a %s has a path", strings.ToLower(string(t.Type)))
 		}
-		out.Path = *c.text(scope{at: at, kind: "template", template: t}, a.Path, at.field("path"))
+		out.Path = *c.path(scope{at: at, kind: "template", template: t}, a.Path, at.field("path"))
 		return
 	}
 	out.Path = *literal("")

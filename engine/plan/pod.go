@@ -53,7 +53,7 @@ func (c *compiler) pod(t *Template, w *wfv1.Template, at place) {
 	s := scope{at: at, kind: "template", template: t}
 	p := &Pod{
 		Image:      c.text(s, ctr.Image, where.field("image")),
-		WorkingDir: c.text(s, ctr.WorkingDir, where.field("workingDir")),
+		WorkingDir: c.path(s, ctr.WorkingDir, where.field("workingDir")),
 		Command:    c.textList(s, ctr.Command, where.field("command")),
 		Args:       c.textList(s, ctr.Args, where.field("args")),
 	}
@@ -243,7 +243,7 @@ func (c *compiler) mounts(s scope, list []corev1.VolumeMount, own []volume, at p
 		}
 		seen[m.MountPath] = true
 		mounts = append(mounts, Mount{Volume: m.Name, ReadOnly: m.ReadOnly, Shared: v.shared, Files: v.files,
-			Path: c.text(s, m.MountPath, at.field("mountPath")), SubPath: c.text(s, m.SubPath, at.field("subPath"))})
+			Path: c.path(s, m.MountPath, at.field("mountPath")), SubPath: c.path(s, m.SubPath, at.field("subPath"))})
 	}
 	return mounts
 }

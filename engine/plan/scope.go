@@ -32,6 +32,18 @@ func (c *compiler) expression(s scope, source string, at place) *Text {
 	return c.checked(s, t, err, at)
 }
 
+// path parses a field that is a path itself: it cannot have tags that stand for
+// one, which only the executor knows.
+func (c *compiler) path(s scope, source string, at place) *Text {
+	t := c.text(s, source, at)
+	for _, name := range t.Names() {
+		if strings.HasSuffix(name, ".path") && (strings.HasPrefix(name, "inputs.artifacts.") || strings.HasPrefix(name, "outputs.")) {
+			c.problem(at, fmt.Sprintf("{{%s}} cannot be part of a path", name), "write the path out; its tag is for command, args, env and source")
+		}
+	}
+	return t
+}
+
 func (c *compiler) checked(s scope, t *Text, err error, at place) *Text {
 	if err != nil {
 		c.errorf(at, "%v", err)
