@@ -2,8 +2,6 @@ package process
 
 import (
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
@@ -93,10 +91,7 @@ func (e *Executor) conclude(t *tracked, x exit) {
 	r.ExitCode = &x.Code
 	r.Outcome, r.Message = judge(x)
 	e.markCollecting(t)
-	for i := 0; e.isolated && i <= t.view.layers(); i++ {
-		// The kernel leaves these closed to their own owner.
-		_ = removeTree(filepath.Join(t.dir, "w"+strconv.Itoa(i)))
-	}
+	removeWorkings(t.dir, t.view.layers())
 	complaint, err := collect(e.ctx, &t.spec, t.view, t.places, t.dir, e.opts.Artifacts, &r)
 	if err != nil {
 		e.opts.Log.Error("collecting outputs", "attempt", t.spec.Key, "error", err)

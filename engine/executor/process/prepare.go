@@ -3,8 +3,11 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 )
 
 func asMistake(err error) (string, bool) {
@@ -17,10 +20,13 @@ func asMistake(err error) (string, bool) {
 
 // prepare makes t's folder and the order for the holder.
 func (e *Executor) prepare(t *tracked) (*order, error) {
-	if err := removeTree(t.dir); err != nil { // of a start that was cut off
-		return nil, err
+	err := os.Mkdir(t.dir, 0o755)
+	if errors.Is(err, fs.ErrExist) { // of a start that was cut off
+		if err = removeTree(t.dir); err == nil {
+			err = os.Mkdir(t.dir, 0o755)
+		}
 	}
-	if err := os.Mkdir(t.dir, 0o755); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	log := e.logPath(t.spec.Key)
@@ -121,6 +127,30 @@ func hasNUL(s string) bool {
 		}
 	}
 	return false
+}
+
+// removeAttempt removes an attempt's folder. Most have little in it but the
+// empty folders that are always there, which go quickest by name.
+func removeAttempt(dir string) error {
+	for _, name := range []string{"u0", "u1"} {
+		_ = syscall.Rmdir(filepath.Join(dir, name))
+	}
+	if err := syscall.Rmdir(dir); err == nil || err == syscall.ENOENT {
+		return nil
+	}
+	return removeTree(dir)
+}
+
+// removeWorkings removes the working folders of n overlays, which the kernel
+// has closed to their own owner.
+func removeWorkings(dir string, n int) {
+	for i := range n {
+		w := filepath.Join(dir, "w"+strconv.Itoa(i))
+		_ = syscall.Rmdir(filepath.Join(w, "work"))
+		if syscall.Rmdir(w) != nil {
+			_ = removeTree(w)
+		}
+	}
 }
 
 // removeTree removes all of dir, also what the attempt made unreadable.

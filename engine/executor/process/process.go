@@ -414,7 +414,7 @@ func (e *Executor) Remove(ctx context.Context, h executor.Handle) error {
 	delete(e.known, hash)
 	e.mu.Unlock()
 	e.holders.forget(hash)
-	if err := removeTree(e.attemptDir(hash)); err != nil {
+	if err := removeAttempt(e.attemptDir(hash)); err != nil {
 		return fmt.Errorf("removing %s: %w", h.Key, err)
 	}
 	return nil

@@ -103,6 +103,9 @@ func (s *nsStarter) prepare(cfg holderConfig) (features, error) {
 	if err := s.buildBase(cfg); err != nil {
 		return features{}, fmt.Errorf("private roots cannot be made: %w", err)
 	}
+	if err := renounce(); err != nil {
+		return features{}, fmt.Errorf("rights cannot be given up: %w", err)
+	}
 	if err := s.tryPlain(cfg); err != nil {
 		s.last = s.enter(true)
 		if again := s.tryPlain(cfg); again != nil {

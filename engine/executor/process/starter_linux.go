@@ -99,16 +99,24 @@ func (s *nsStarter) programs(o *order, stdout, stderr *os.File) (setup, exec *pr
 	if o.fence != nil {
 		exec.enter(o.fence)
 	}
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if keptCapabilities&(1<<c) == 0 {
-			exec.prctl("drop a capability", unix.PR_CAPBSET_DROP, c)
-		}
-	}
-	exec.prctl("gain no privileges", unix.PR_SET_NO_NEW_PRIVS, 1)
 	exec.chdir(o.Dir)
 	exec.unblockSignals()
 	exec.exec(o.Paths, o.Argv, o.Env)
 	return setup, exec
+}
+
+// renounce limits what programs can have that this thread's children execute.
+// init, which executes none, keeps what it needs to mount.
+func renounce() error {
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if keptCapabilities&(1<<c) != 0 {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && err != unix.EINVAL {
+			return fmt.Errorf("dropping capability %d: %w", c, err)
+		}
+	}
+	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
 // keptCapabilities are what programs that believe to be root need within their
