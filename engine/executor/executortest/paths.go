@@ -9,8 +9,12 @@ import (
 // runPaths holds what manifests do with absolute paths, without placeholders.
 func (s Suite) runPaths(t *testing.T) {
 	t.Run("outputs at absolute paths anywhere", func(t *testing.T) {
-		sp := script("echo 1 > /out.txt; mkdir /models/trained; echo 2 > /models/trained/w; echo 3 > /tmp/p; echo 4 > /usr/local/share/made/q")
-		sp.Outputs = []attempt.OutputArtifact{{Name: "root", Path: "/out.txt"}, {Name: "deep", Path: "/models/trained"}, {Name: "host", Path: "/usr/local/share/made/q"}}
+		host := "/usr/local/share/made/q"
+		if s.ReadOnlyHost {
+			host = "/made/q"
+		}
+		sp := script("echo 1 > /out.txt; mkdir /models/trained; echo 2 > /models/trained/w; echo 3 > /tmp/p; echo 4 > " + host)
+		sp.Outputs = []attempt.OutputArtifact{{Name: "root", Path: "/out.txt"}, {Name: "deep", Path: "/models/trained"}, {Name: "host", Path: host}}
 		sp.OutputParameters = []attempt.OutputParameter{{Name: "p", Path: "/tmp/p"}}
 		r := run(t, s.shared, sp)
 		want(t, r, attempt.Succeeded, 0, "")

@@ -34,6 +34,9 @@ type Suite struct {
 	Processes bool
 	// AbsolutePaths says that paths of the manifest are real.
 	AbsolutePaths bool
+	// ReadOnlyHost says that, all the same, nothing can be written below
+	// folders of the machine such as /usr.
+	ReadOnlyHost bool
 
 	shared executor.Executor // by all tests that do not end theirs
 }
