@@ -51,6 +51,8 @@ var layers = []layer{
 	{folder: "reconcile", mayImport: []string{"api/...", "gitsync", "render", "engine/...", "policies", "promotion/...", "events/...", "store", "reconcile/..."}},
 	{folder: "server", mayImport: []string{"..."}},
 	{folder: "testdata/demo"},
+	{folder: "testdata/starter"},
+	{folder: "bench"},
 }
 
 // impure is what a pure layer must not import.

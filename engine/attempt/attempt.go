@@ -62,6 +62,10 @@ type Spec struct {
 	// CodeDir is the code folder's snapshot on the host, the working directory
 	// below the attempt's writable layer. Empty: none. Set by the engine.
 	CodeDir string `json:"codeDir,omitempty"`
+	// Visible are folders of this machine that the attempt sees read-only at
+	// their own place, even where a private root masks what is around them (the
+	// folder that a file event source watches). Set by the engine.
+	Visible []string `json:"visible,omitempty"`
 }
 
 // EnvVar is one variable of the attempt's environment.

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pawl-dev/pawl/engine/attempt"
+	"github.com/pawl-dev/pawl/engine/executor"
+	"github.com/pawl-dev/pawl/engine/plan"
+	"github.com/pawl-dev/pawl/engine/sched"
+	"github.com/pawl-dev/pawl/store"
+)
+
+// Store is what the engine keeps in the store: journals, and the index that is
+// derived from them.
+type Store interface {
+	Append(ctx context.Context, run string, records ...[]byte) error
+	Read(ctx context.Context, run string, from int) iter.Seq2[[]byte, error]
+	CreateRun(ctx context.Context, run store.Run, records ...[]byte) (uid string, existing bool, err error)
+	RunByUID(ctx context.Context, uid string) (store.Run, error)
+	UnfinishedRuns(ctx context.Context) ([]store.Run, error)
+	UpdateRun(ctx context.Context, status store.RunStatus) error
+	UpdateRunSoon(ctx context.Context, status store.RunStatus) error
+	PutNodes(ctx context.Context, uid string, nodes []store.Node) error
+}
+
+// Artifacts finds code folders that are kept in the artifact store.
+type Artifacts interface {
+	Path(ref attempt.ArtifactRef) (string, error)
+}
+
+// Options configure an Engine.
+type Options struct {
+	Store     Store
+	Executor  executor.Executor
+	Artifacts Artifacts
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default: discards
+	// Grace is how long a stopped attempt has between SIGTERM and SIGKILL.
+	// Default 10 s.
+	Grace time.Duration
+	// Observe, if not nil, hears of every change of a run, from the goroutine
+	// that carries it on: it must be quick and not call back.
+	Observe func(Run, *sched.State, map[string]Live)
+	// Note, if not nil, hears what a user should be told once a run.
+	Note func(Run, string)
+}
+
+// Run is one run under way.
+type Run struct {
+	UID, Namespace, Name string
+	// CodeDir is the code folder's snapshot on this machine; empty: none.
+	CodeDir string
+	Visible []string // folders of this machine that its steps may read
+	Plan    *plan.Plan
+}
+
+// Live is what the executor tells of a node beyond the journal: that its
+// attempt has really started.
+type Live struct {
+	Running bool
+	Attempt int
+	Since   time.Time
+}
+
+// Engine carries runs on. Make one with New.
+type Engine struct {
+	store     Store
+	executor  executor.Executor
+	artifacts Artifacts
+	now       func() time.Time
+	log       *slog.Logger
+	grace     time.Duration
+	onChange  func(Run, *sched.State, map[string]Live)
+	onNote    func(Run, string)
+
+	mu     sync.Mutex
+	active map[string]*loop // by run UID
+	launch chan string      // run UIDs
+}
+
+// New makes an engine; Run or Carry sets it to work.
+func New(o Options) *Engine {
+	e := &Engine{
+		store: o.Store, executor: o.Executor, artifacts: o.Artifacts, now: o.Now, log: o.Log, grace: o.Grace,
+		onChange: o.Observe, onNote: o.Note,
+		active: map[string]*loop{}, launch: make(chan string, 64),
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.grace == 0 {
+		e.grace = 10 * time.Second
+	}
+	return e
+}
+
+func (e *Engine) note(run Run, text string) {
+	if e.onNote != nil {
+		e.onNote(run, text)
+	}
+}
+
+// Carry carries one run on to its end, from wherever its journal is, and
+// returns its final state. When ctx ends first it returns ctx's error; the
+// attempts go on and the next Carry finds them again.
+func (e *Engine) Carry(ctx context.Context, run Run) (*sched.State, error) {
+	state, last, err := fold(run, e.store.Read(ctx, run.UID, 0))
+	if err != nil {
+		return nil, fmt.Errorf("run %s/%s: journal: %w", run.Namespace, run.Name, err)
+	}
+	l := newLoop(e, run, state)
+	l.last = last
+	if err := e.enter(l); err != nil {
+		return nil, err
+	}
+	defer e.leave(l)
+	commands := state.Outstanding()
+	if last.IsZero() {
+		commands, err = l.take(ctx, sched.Event{Kind: sched.RunStarted})
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = l.carryOn(ctx, commands)
+	l.goroutines.Wait()
+	return state, err
+}
+
+// enter registers a loop; a run has one at a time.
+func (e *Engine) enter(l *loop) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.active[l.run.UID] != nil {
+		return fmt.Errorf("run %s/%s is carried on already", l.run.Namespace, l.run.Name)
+	}
+	e.active[l.run.UID] = l
+	return nil
+}
+
+func (e *Engine) leave(l *loop) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.active, l.run.UID)
+}
+
+// Shutdown asks a run under way to end early; who is for people. It reports
+// whether the run is under way here.
+func (e *Engine) Shutdown(ctx context.Context, uid string, how sched.Shutdown, who string) bool {
+	e.mu.Lock()
+	l := e.active[uid]
+	e.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	select {
+	case l.events <- sched.Event{Kind: sched.ShutdownRequested, Shutdown: how, By: who}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// OtherPlanError says that a journal was written for another plan than the
+// run's manifest compiles to now.
+type OtherPlanError struct{ Journal, Now string }
+
+func (e *OtherPlanError) Error() string {
+	return fmt.Sprintf("it was written for plan %s, but the run's manifest compiles to plan %s: another version of pawl started the run; finish it with that one, or delete it", e.Journal, e.Now)
+}
+
+// fold makes a run's state from its journal, whose first record is the header.
+// last is the time of the newest event, zero if there is none.
+func fold(run Run, records iter.Seq2[[]byte, error]) (state *sched.State, last time.Time, err error) {
+	state = sched.New(run.Plan)
+	n := 0
+	for rec, err := range records {
+		if err != nil {
+			return nil, last, err
+		}
+		if n++; n == 1 {
+			h, err := sched.DecodeHeader(rec)
+			if err != nil {
+				return nil, last, fmt.Errorf("record 0: %w", err)
+			}
+			if h.Plan != run.Plan.Digest {
+				return nil, last, &OtherPlanError{Journal: h.Plan, Now: run.Plan.Digest}
+			}
+			continue
+		}
+		ev, err := sched.Decode(rec)
+		if err != nil {
+			return nil, last, fmt.Errorf("record %d: %w", n-1, err)
+		}
+		state.Step(ev)
+		last = ev.Time
+	}
+	return state, last, nil
+}

@@ -1,0 +1,286 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pawl-dev/pawl/engine"
+	"github.com/pawl-dev/pawl/policies"
+	"github.com/pawl-dev/pawl/promotion"
+	"github.com/pawl-dev/pawl/promotion/modelrepository"
+	"github.com/pawl-dev/pawl/store"
+)
+
+// Author is the name by which pawl commits, opens and closes.
+const (
+	Author      = "pawl"
+	AuthorEmail = "pawl@localhost"
+)
+
+// observe takes a picture of everything that Decide looks at.
+func (l *Loop) observe(ctx context.Context) (Record, error) {
+	rec := Record{Now: l.Now()}
+	cur := l.inForce()
+	if cur != nil {
+		for _, d := range cur.runs {
+			seen, err := l.observeRun(ctx, d.DesiredRun)
+			if err != nil {
+				return rec, err
+			}
+			rec.Workflows = append(rec.Workflows, seen)
+		}
+		for _, st := range cur.stages {
+			v, err := l.observeStage(ctx, cur, st)
+			if err != nil {
+				return rec, fmt.Errorf("stage %s: %w", st.id, err)
+			}
+			rec.Stages = append(rec.Stages, v)
+		}
+		// A pull request that was just seen merged has moved the branch: only a
+		// look at it that comes after makes the picture one.
+		if len(cur.stages) > 0 {
+			l.lookAt(ctx)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.app.Workflows = rec.Workflows
+	rec.Head = l.app.Head
+	switch rec.Head {
+	case commitOf(l.app.Synced):
+		rec.Tried = rec.Head
+	case refusedCommit(l.app.Refused):
+		rec.Tried, rec.Refused = rec.Head, true
+	}
+	return rec, nil
+}
+
+func commitOf(s *Synced) string {
+	if s == nil {
+		return ""
+	}
+	return s.Commit
+}
+
+func refusedCommit(r *Refused) string {
+	if r == nil {
+		return ""
+	}
+	return r.Commit
+}
+
+func (l *Loop) observeRun(ctx context.Context, d DesiredRun) (DesiredRun, error) {
+	uid, known, err := l.Store.KnownKey(ctx, l.Name, d.Namespace, d.Name, d.Key)
+	if err != nil {
+		return d, err
+	}
+	if known {
+		d.Known = true
+		run, err := l.Store.RunByUID(ctx, uid)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			d.Run = "a run that was deleted"
+		case err != nil:
+			return d, err
+		default:
+			d.Run = run.Name
+		}
+		return d, nil
+	}
+	runs, err := l.Store.ListRuns(ctx, store.RunFilter{Namespace: d.Namespace, App: l.Name, Workflow: d.Name, Phases: []string{"Pending", "Running"}})
+	if err != nil {
+		return d, err
+	}
+	for _, r := range runs {
+		var o engine.Origin
+		if json.Unmarshal(r.Origin, &o) == nil && o.Kind == "push" && r.Status.Finished.IsZero() {
+			d.Older = append(d.Older, r.Name)
+		}
+	}
+	return d, nil
+}
+
+func (l *Loop) observeStage(ctx context.Context, cur *synced, st stage) (StageView, error) {
+	v := StageView{ID: st.id, State: promotion.State{Base: st.base, Rejected: map[string]int{}}}
+	l.mu.Lock()
+	v.NotBefore = l.retries[st.id].notBefore
+	l.mu.Unlock()
+	repo := l.modelRepository(st)
+	running, err := repo.Current(st.model.Name)
+	if err != nil && !errors.Is(err, modelrepository.ErrNone) {
+		return v, err
+	}
+	v.State.Running = running.Digest
+	if err := l.observePulls(ctx, cur, st, &v.State); err != nil {
+		return v, err
+	}
+	cs, err := l.candidates(ctx, st.id.Namespace, st.model)
+	if err != nil {
+		return v, err
+	}
+	l.observeCandidates(cur, st, cs, &v)
+	return v, l.saveStage(ctx, st, v, running)
+}
+
+// observeCandidates finds what the stage is to judge or to decide about. Of a
+// stage without predecessors these are the candidates of all runs, newest first
+// and down to the one that it serves; of others the model that all predecessors
+// serve.
+func (l *Loop) observeCandidates(cur *synced, st stage, cs []*Candidate, v *StageView) {
+	if len(st.spec.After) > 0 {
+		cs = l.fromPredecessors(cur, st, cs)
+	}
+	var newest *promotion.Candidacy
+	for i, c := range cs {
+		served := c.Digest() != "" && c.Digest() == st.base.Digest
+		if served {
+			if newest == nil {
+				newest = &promotion.Candidacy{Digest: c.Digest(), Passed: true}
+			}
+			if _, judged := c.Judged[st.id.Stage]; judged {
+				break // what came before it is history
+			}
+		}
+		j, judged := c.Judged[st.id.Stage]
+		if !judged || !served && (j.Against != st.base.Digest && usesCurrent(st.gates) || !slices.Equal(j.Gates, hashes(st.gates))) {
+			v.Unjudged = cs[i]
+			continue // an older one that was not judged goes first
+		}
+		passed := j.Verdict == policies.Pass
+		if newest == nil || !newest.Passed && passed {
+			newest = &promotion.Candidacy{Digest: c.Digest(), Passed: passed, Why: why(c, j)}
+		}
+		if passed {
+			break
+		}
+	}
+	v.State.Candidate = newest
+}
+
+// fromPredecessors is the newest candidate with the model that all predecessors
+// of a stage serve.
+func (l *Loop) fromPredecessors(cur *synced, st stage, cs []*Candidate) []*Candidate {
+	digest := ""
+	for i, name := range st.spec.After {
+		d := ""
+		for _, other := range cur.stages {
+			if other.id.Namespace == st.id.Namespace && other.id.Model == st.id.Model && other.id.Stage == name {
+				if v, err := l.modelRepository(other).Current(other.model.Name); err == nil && v.Digest == other.base.Digest {
+					d = v.Digest
+				}
+			}
+		}
+		if d == "" || i > 0 && d != digest {
+			return nil
+		}
+		digest = d
+	}
+	for _, c := range cs {
+		if c.Digest() == digest {
+			return []*Candidate{c}
+		}
+	}
+	return nil
+}
+
+func usesCurrent(gates []*policies.Program) bool {
+	return slices.ContainsFunc(gates, func(g *policies.Program) bool { return g.UsesCurrent() })
+}
+
+// stage finds a stage in force.
+func (l *Loop) stage(id StageID) (stage, bool) {
+	if cur := l.inForce(); cur != nil {
+		for _, s := range cur.stages {
+			if s.id == id {
+				return s, true
+			}
+		}
+	}
+	return stage{}, false
+}
+
+// StageStatus is a stage as `pawl model list` shows it.
+type StageStatus struct {
+	StageID
+	// State is Deployed, Proposed, Deploying or Empty.
+	State string `json:"state"`
+	Why   string `json:"why"` // what is waited for, in words
+	// Base is what the base branch names.
+	Base     promotion.Deployed `json:"base"`
+	Pull     int                `json:"pullRequest,omitempty"`
+	Deployed *DeployedModel     `json:"deployed,omitempty"`
+	Error    string             `json:"error,omitempty"` // of the last try
+}
+
+// DeployedModel is what a stage serves, read from its destination.
+type DeployedModel struct {
+	modelrepository.Version
+	Path string `json:"path"`
+}
+
+const kindStage = "stage"
+
+// saveStage records how a stage stands, for people.
+func (l *Loop) saveStage(ctx context.Context, st stage, v StageView, running modelrepository.Version) error {
+	d := promotion.Decide(v.State)
+	s := StageStatus{StageID: st.id, Why: d.Why, Base: st.base, State: "Empty"}
+	switch {
+	case v.State.Open != nil:
+		s.State, s.Pull = "Proposed", v.State.Open.Number
+	case d.Action == promotion.Deploy:
+		s.State = "Deploying"
+	case running.Digest != "":
+		s.State = "Deployed"
+	}
+	if running.Digest != "" {
+		s.Deployed = &DeployedModel{Version: running, Path: l.modelRepository(st).Path(running)}
+	}
+	l.mu.Lock()
+	s.Error = l.retries[st.id].err
+	l.mu.Unlock()
+	if s.Error != "" {
+		s.Why = s.Error
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return l.putIfChanged(ctx, kindStage, st.id.String(), data)
+}
+
+// Stages are how all stages stand.
+func Stages(ctx context.Context, st *store.Store) ([]StageStatus, error) {
+	docs, err := st.ListDocs(ctx, kindStage, "")
+	if err != nil {
+		return nil, err
+	}
+	out := []StageStatus{}
+	for _, d := range docs {
+		var s StageStatus
+		if err := json.Unmarshal(d.Data, &s); err != nil {
+			return nil, fmt.Errorf("stage %s: %w", d.Key, err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Applications are what is known of all applications.
+func Applications(ctx context.Context, st *store.Store) ([]Application, error) {
+	docs, err := st.ListDocs(ctx, kindApplication, "")
+	if err != nil {
+		return nil, err
+	}
+	out := []Application{}
+	for _, d := range docs {
+		var a Application
+		if err := json.Unmarshal(d.Data, &a); err != nil {
+			return nil, fmt.Errorf("application %s: %w", d.Key, err)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
