@@ -11,6 +11,36 @@ import (
 	"github.com/pawl-dev/pawl/engine/attempt"
 )
 
+// show lets the attempt see a folder of the machine, read-only at its own place,
+// where the private root does not show it anyway.
+func (s *stage) show(dir string) error {
+	dir = path.Clean(dir)
+	info, err := os.Stat(dir)
+	if !s.isolated || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || !path.IsAbs(dir) {
+		return mistakef("it is no folder")
+	}
+	if p, _ := s.view.placeOf(dir); p.host != "" {
+		for _, m := range s.masked {
+			if within(m, dir) {
+				return mistakef("it is in %s, which steps do not see", m)
+			}
+		}
+		return nil
+	}
+	at, err := s.mountPoint(dir, true)
+	if err != nil {
+		return err
+	}
+	s.bind(mountRead, at, dir, place{frozen: true})
+	return nil
+}
+
 // mountVolume shows a volume, or a part of it, at its path.
 func (s *stage) mountVolume(m attempt.Mount) error {
 	if !s.isolated {

@@ -75,6 +75,11 @@ func (s *stage) fill() error {
 	if err := s.chooseDir(); err != nil {
 		return err
 	}
+	for _, dir := range s.spec.Visible {
+		if err := s.show(dir); err != nil {
+			return fmt.Errorf("folder %s: %w", dir, err)
+		}
+	}
 	mounts := append([]attempt.Mount{}, s.spec.Mounts...)
 	sort.SliceStable(mounts, func(i, j int) bool { return len(path.Clean(mounts[i].Path)) < len(path.Clean(mounts[j].Path)) })
 	for _, m := range mounts {
