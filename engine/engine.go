@@ -78,9 +78,12 @@ type Engine struct {
 	onChange  func(Run, *sched.State, map[string]Live)
 	onNote    func(Run, string)
 
-	mu     sync.Mutex
-	active map[string]*loop // by run UID
-	launch chan string      // run UIDs
+	mu    sync.Mutex
+	boxes map[string]*box // by run UID
+	// serving is set when Run knows all runs that it carries on: then one
+	// without a box is carried on by nobody here.
+	serving bool
+	launch  chan string // UIDs of claimed runs
 }
 
 // New makes an engine; Run or Carry sets it to work.
@@ -88,7 +91,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, executor: o.Executor, artifacts: o.Artifacts, now: o.Now, log: o.Log, grace: o.Grace,
 		onChange: o.Observe, onNote: o.Note,
-		active: map[string]*loop{}, launch: make(chan string, 64),
+		boxes: map[string]*box{}, launch: make(chan string, 64),
 	}
 	if e.now == nil {
 		e.now = time.Now
@@ -112,95 +115,81 @@ func (e *Engine) note(run Run, text string) {
 // returns its final state. When ctx ends first it returns ctx's error; the
 // attempts go on and the next Carry finds them again.
 func (e *Engine) Carry(ctx context.Context, run Run) (*sched.State, error) {
-	state, last, err := fold(run, e.store.Read(ctx, run.UID, 0))
+	b, ok := e.claim(run.UID)
+	if !ok {
+		return nil, fmt.Errorf("run %s/%s is carried on already", run.Namespace, run.Name)
+	}
+	defer e.release(run.UID)
+	return e.carry(ctx, run, b)
+}
+
+// carry is Carry for a run that the caller has claimed.
+func (e *Engine) carry(ctx context.Context, run Run, b *box) (*sched.State, error) {
+	f, err := fold(run, e.store.Read(ctx, run.UID, 0))
 	if err != nil {
 		return nil, fmt.Errorf("run %s/%s: journal: %w", run.Namespace, run.Name, err)
 	}
-	l := newLoop(e, run, state)
-	l.last = last
-	if err := e.enter(l); err != nil {
-		return nil, err
-	}
-	defer e.leave(l)
-	commands := state.Outstanding()
-	if last.IsZero() {
+	l := newLoop(e, run, b, f)
+	defer l.timer.Stop()
+	l.removeEnded(ctx, f.ended)
+	commands := f.state.Outstanding()
+	if f.state.Phase() == sched.Pending {
 		commands, err = l.take(ctx, sched.Event{Kind: sched.RunStarted})
-		if err != nil {
-			return nil, err
-		}
 	}
-	err = l.carryOn(ctx, commands)
+	if err == nil {
+		err = l.carryOn(ctx, commands)
+	}
 	l.goroutines.Wait()
-	return state, err
+	return f.state, err
 }
 
-// enter registers a loop; a run has one at a time.
-func (e *Engine) enter(l *loop) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.active[l.run.UID] != nil {
-		return fmt.Errorf("run %s/%s is carried on already", l.run.Namespace, l.run.Name)
-	}
-	e.active[l.run.UID] = l
-	return nil
+// UnfitError says that this pawl cannot carry a run on, however often it tries:
+// what is recorded of the run is not what it understands.
+type UnfitError struct{ err error }
+
+func (e *UnfitError) Error() string {
+	return fmt.Sprintf("%v: another version of pawl started the run; finish it with that one, or stop and delete it", e.err)
 }
 
-func (e *Engine) leave(l *loop) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.active, l.run.UID)
-}
+// Unwrap is what is wrong with the record.
+func (e *UnfitError) Unwrap() error { return e.err }
 
-// Shutdown asks a run under way to end early; who is for people. It reports
-// whether the run is under way here.
-func (e *Engine) Shutdown(ctx context.Context, uid string, how sched.Shutdown, who string) bool {
-	e.mu.Lock()
-	l := e.active[uid]
-	e.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	select {
-	case l.events <- sched.Event{Kind: sched.ShutdownRequested, Shutdown: how, By: who}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// OtherPlanError says that a journal was written for another plan than the
-// run's manifest compiles to now.
-type OtherPlanError struct{ Journal, Now string }
-
-func (e *OtherPlanError) Error() string {
-	return fmt.Sprintf("it was written for plan %s, but the run's manifest compiles to plan %s: another version of pawl started the run; finish it with that one, or delete it", e.Journal, e.Now)
+// folded is what a journal says.
+type folded struct {
+	state *sched.State
+	last  time.Time // of the newest event, zero if there is none
+	// ended are the attempts that are over. Those that ended last may not have
+	// been removed before the crash.
+	ended []attempt.Key
 }
 
 // fold makes a run's state from its journal, whose first record is the header.
-// last is the time of the newest event, zero if there is none.
-func fold(run Run, records iter.Seq2[[]byte, error]) (state *sched.State, last time.Time, err error) {
-	state = sched.New(run.Plan)
+func fold(run Run, records iter.Seq2[[]byte, error]) (folded, error) {
+	f := folded{state: sched.New(run.Plan)}
 	n := 0
 	for rec, err := range records {
 		if err != nil {
-			return nil, last, err
+			return f, err
 		}
 		if n++; n == 1 {
 			h, err := sched.DecodeHeader(rec)
 			if err != nil {
-				return nil, last, fmt.Errorf("record 0: %w", err)
+				return f, &UnfitError{fmt.Errorf("record 0: %w", err)}
 			}
 			if h.Plan != run.Plan.Digest {
-				return nil, last, &OtherPlanError{Journal: h.Plan, Now: run.Plan.Digest}
+				return f, &UnfitError{fmt.Errorf("it was written for plan %.12s, but the run's manifest compiles to plan %.12s", h.Plan, run.Plan.Digest)}
 			}
 			continue
 		}
 		ev, err := sched.Decode(rec)
 		if err != nil {
-			return nil, last, fmt.Errorf("record %d: %w", n-1, err)
+			return f, &UnfitError{fmt.Errorf("record %d: %w", n-1, err)}
 		}
-		state.Step(ev)
-		last = ev.Time
+		f.state.Step(ev)
+		f.last = ev.Time
+		if ev.Kind == sched.AttemptEnded {
+			f.ended = append(f.ended, attempt.Key{Run: run.UID, Node: ev.Node, Attempt: ev.Attempt})
+		}
 	}
-	return state, last, nil
+	return f, nil
 }

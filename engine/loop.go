@@ -21,9 +21,12 @@ const (
 	// indexEvery is how often changed nodes are written to the index, which is
 	// derived from the journal and may lag behind it.
 	indexEvery = 200 * time.Millisecond
-	// startTries is how often an attempt whose Start fails is tried again
-	// before the attempt ends as Error.
-	startTries = 5
+	// callTries is how often a call of the executor that fails is made before it
+	// is given up.
+	callTries = 5
+	// removeWithin bounds how long the end of the engine waits for attempts that
+	// have ended to be removed.
+	removeWithin = 30 * time.Second
 )
 
 // loop carries one run on. Everything in it belongs to one goroutine, except
@@ -31,17 +34,17 @@ const (
 type loop struct {
 	e     *Engine
 	run   Run
+	box   *box
 	state *sched.State
 	log   *slog.Logger
 
-	events  chan sched.Event // from attempts and requests
+	events  chan sched.Event // from attempts
 	started chan startNote
 	last    time.Time // time of the newest event: event times never go back
 
 	queue    []attempt.Spec // asked for, not yet given to the executor
 	starting int
 	attempts map[attempt.Key]*flight
-	wake     time.Time
 	timer    *time.Timer
 
 	live  map[string]Live // by node name
@@ -70,9 +73,9 @@ type startNote struct {
 	at  time.Time
 }
 
-func newLoop(e *Engine, run Run, state *sched.State) *loop {
+func newLoop(e *Engine, run Run, b *box, f folded) *loop {
 	return &loop{
-		e: e, run: run, state: state,
+		e: e, run: run, box: b, state: f.state, last: f.last,
 		log:      e.log.With("run", run.Namespace+"/"+run.Name),
 		events:   make(chan sched.Event, 256),
 		started:  make(chan startNote, 256),
@@ -90,7 +93,6 @@ func (l *loop) carryOn(ctx context.Context, commands []sched.Command) error {
 	// Attempts report to this loop; when it goes, nobody waits for them here.
 	reporting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer l.timer.Stop()
 	flush := time.NewTicker(indexEvery)
 	defer flush.Stop()
 
@@ -98,6 +100,7 @@ func (l *loop) carryOn(ctx context.Context, commands []sched.Command) error {
 		l.carryOut(ctx, commands)
 		l.startQueued(reporting)
 		if l.state.Phase().Fulfilled() && len(l.attempts) == 0 {
+			l.goroutines.Wait() // a run that is over has left nothing in the executor
 			return l.index(ctx)
 		}
 		select {
@@ -106,6 +109,13 @@ func (l *loop) carryOn(ctx context.Context, commands []sched.Command) error {
 		case ev := <-l.events:
 			var err error
 			if commands, err = l.take(ctx, ev); err != nil {
+				return err
+			}
+		case r := <-l.box.requests:
+			var err error
+			commands, err = l.take(ctx, r.event)
+			r.done <- err
+			if err != nil {
 				return err
 			}
 		case n := <-l.started:
@@ -181,19 +191,9 @@ func (l *loop) carryOut(ctx context.Context, commands []sched.Command) {
 		case sched.StopAttempt:
 			l.stop(ctx, c.Key)
 		case sched.WakeAt:
-			l.wakeAt(c.At)
+			l.timer.Reset(max(c.At.Sub(l.e.now()), 0)) // the latest counts
 		}
 	}
-}
-
-// wakeAt sets the timer to the earliest time asked for that has not come.
-func (l *loop) wakeAt(at time.Time) {
-	now := l.e.now()
-	if l.wake.After(now) && l.wake.Before(at) {
-		return
-	}
-	l.wake = at
-	l.timer.Reset(max(at.Sub(now), 0))
 }
 
 // stop ends an attempt: one that waits in the queue or for room at once, one
@@ -209,9 +209,9 @@ func (l *loop) stop(ctx context.Context, key attempt.Key) {
 	}
 	if l.live[key.Node].Running {
 		l.goroutines.Go(func() {
-			if err := l.e.executor.Stop(ctx, executor.Handle{Key: key}, l.e.grace); err != nil {
-				l.log.Warn("stopping attempt", "node", key.Node, "err", err)
-			}
+			l.call(ctx, "stopping", key, func() error {
+				return l.e.executor.Stop(ctx, executor.Handle{Key: key}, l.e.grace)
+			})
 		})
 	}
 }
@@ -237,7 +237,11 @@ func (l *loop) startQueued(ctx context.Context) {
 // attempt starts one attempt, waits for its end and reports it. startCtx ends
 // only the waiting for room.
 func (l *loop) attempt(ctx, startCtx context.Context, spec attempt.Spec) {
-	h, err := l.start(startCtx, spec)
+	h := executor.Handle{Key: spec.Key}
+	err := l.call(startCtx, "starting", spec.Key, func() (err error) {
+		h, err = l.e.executor.Start(startCtx, spec)
+		return err
+	})
 	select {
 	case l.started <- startNote{key: spec.Key, ok: err == nil, at: l.e.now()}:
 	case <-ctx.Done():
@@ -246,17 +250,14 @@ func (l *loop) attempt(ctx, startCtx context.Context, spec attempt.Spec) {
 	var res attempt.Result
 	switch {
 	case err == nil:
-		res, err = l.e.executor.Wait(ctx, h)
-		if err != nil && ctx.Err() == nil {
-			res, err = attempt.Result{Outcome: attempt.Lost, Message: fmt.Sprintf("waiting for the attempt: %v", err)}, nil
-		}
+		res, err = l.wait(ctx, h)
 	case startCtx.Err() != nil:
-		res = attempt.Result{Outcome: attempt.Failed, Message: "stopped before it started"}
-	default:
-		res = attempt.Result{Outcome: attempt.Error, Message: fmt.Sprintf("starting the attempt: %v", err)}
+		res, err = l.stopUnstarted(ctx, h)
+	case !errors.Is(err, executor.ErrClosed):
+		res, err = attempt.Result{Outcome: attempt.Error, Message: fmt.Sprintf("starting the attempt: %v", err)}, nil
 	}
-	if ctx.Err() != nil {
-		return // the loop is going; the next one asks again
+	if err != nil {
+		return // the engine or the executor is going; the next one asks again
 	}
 	select {
 	case l.events <- sched.Event{Kind: sched.AttemptEnded, Node: spec.Key.Node, Attempt: spec.Key.Attempt, Result: &res}:
@@ -264,20 +265,52 @@ func (l *loop) attempt(ctx, startCtx context.Context, spec attempt.Spec) {
 	}
 }
 
-// start asks the executor a few times before it gives up.
-func (l *loop) start(ctx context.Context, spec attempt.Spec) (executor.Handle, error) {
+// wait waits for the end of an attempt. One that nothing can be heard of is
+// lost. An error means that nobody waits any more.
+func (l *loop) wait(ctx context.Context, h executor.Handle) (res attempt.Result, err error) {
+	err = l.call(ctx, "waiting for", h.Key, func() (err error) {
+		res, err = l.e.executor.Wait(ctx, h)
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !errors.Is(err, executor.ErrClosed) {
+		return attempt.Result{Outcome: attempt.Lost, Message: fmt.Sprintf("waiting for the attempt: %v", err)}, nil
+	}
+	return res, err
+}
+
+// stopUnstarted ends an attempt that is to stop before this loop has started it.
+// A loop before this one may have: then it runs, and is stopped.
+func (l *loop) stopUnstarted(ctx context.Context, h executor.Handle) (attempt.Result, error) {
+	err := l.call(ctx, "stopping", h.Key, func() error { return l.e.executor.Stop(ctx, h, l.e.grace) })
+	if err != nil && (ctx.Err() != nil || errors.Is(err, executor.ErrClosed)) {
+		return attempt.Result{}, err
+	}
+	res, err := l.wait(ctx, h)
+	if err == nil && res.Outcome == attempt.Lost {
+		res = attempt.Result{Outcome: attempt.Failed, Message: "stopped before it started"}
+	}
+	return res, err
+}
+
+// call asks the executor a few times before it gives up.
+func (l *loop) call(ctx context.Context, doing string, key attempt.Key, do func() error) error {
 	pause := 100 * time.Millisecond
 	for try := 1; ; try++ {
-		h, err := l.e.executor.Start(ctx, spec)
-		if err == nil || ctx.Err() != nil || errors.Is(err, executor.ErrClosed) || try == startTries {
-			return h, err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		l.log.Warn("starting attempt, will try again", "node", spec.Key.Node, "try", try, "err", err)
+		err := do()
+		if err == nil || ctx.Err() != nil || errors.Is(err, executor.ErrClosed) {
+			return err
+		}
+		l.log.Warn(doing+" attempt", "node", key.Node, "try", try, "err", err)
+		if try == callTries {
+			return err
+		}
 		select {
 		case <-time.After(pause):
 			pause *= 2
 		case <-ctx.Done():
-			return executor.Handle{}, ctx.Err()
 		}
 	}
 }
@@ -316,9 +349,26 @@ func (l *loop) ended(ctx context.Context, ev sched.Event) {
 			l.e.note(l.run, note)
 		}
 	}
+	l.goroutines.Go(func() { l.remove(ctx, key) })
+}
+
+// removeEnded removes attempts that ended before this loop: the one before it may
+// have had no time to. Removing what is gone is cheap.
+func (l *loop) removeEnded(ctx context.Context, keys []attempt.Key) {
 	l.goroutines.Go(func() {
-		if err := l.e.executor.Remove(ctx, executor.Handle{Key: key}); err != nil && ctx.Err() == nil {
-			l.log.Warn("removing attempt", "node", key.Node, "err", err)
+		for _, key := range keys {
+			if ctx.Err() != nil {
+				return
+			}
+			l.remove(ctx, key)
 		}
 	})
+}
+
+// remove frees what an attempt holds, also while the engine is going: nothing
+// waits for an attempt that has ended.
+func (l *loop) remove(ctx context.Context, key attempt.Key) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
+	defer cancel()
+	l.call(ctx, "removing", key, func() error { return l.e.executor.Remove(ctx, executor.Handle{Key: key}) })
 }

@@ -108,14 +108,14 @@ func (e *Engine) Load(ctx context.Context, uid string) (Run, error) {
 	what := fmt.Sprintf("run %s/%s", row.Namespace, row.Name)
 	st, wf, library, err := decodeStored(row)
 	if err != nil {
-		return Run{}, err
+		return Run{}, &UnfitError{err}
 	}
 	p, problems := plan.Compile(plan.Input{
 		Workflow: wf, Library: library, Entrypoint: st.Entrypoint, Parameters: st.Parameters,
 		Name: row.Name, Namespace: row.Namespace, UID: row.UID, Created: row.Created,
 	})
 	if err := problems.Err(); err != nil {
-		return Run{}, fmt.Errorf("%s: its recorded manifest does not compile any more: %w", what, err)
+		return Run{}, &UnfitError{fmt.Errorf("%s: its recorded manifest does not compile any more: %w", what, err)}
 	}
 	dir, err := e.codeDir(st.Code)
 	if err != nil {

@@ -94,8 +94,8 @@ func (t *triggers) due(ctx context.Context, cur *synced, o *api.Object, cw *wfv1
 		return time.Time{}, err
 	}
 	for _, name := range d.Stop {
-		if run, err := l.Store.GetRun(ctx, o.Namespace, name); err == nil {
-			l.Engine.Shutdown(ctx, run.UID, sched.Terminate, "concurrencyPolicy Replace of "+o.Name)
+		if err := l.stopRun(ctx, o.Namespace, name, sched.Terminate, "concurrencyPolicy Replace of "+o.Name); err != nil {
+			return time.Time{}, err
 		}
 	}
 	if d.Fire != nil {

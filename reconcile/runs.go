@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
@@ -35,7 +36,12 @@ const (
 	LabelClusterTemplate = "workflows.argoproj.io/cluster-workflow-template"
 )
 
-const kindCode = "code"
+const (
+	kindCode = "code"
+	// stopWithin bounds how long a run that is in trouble may keep the loop from
+	// other work.
+	stopWithin = 10 * time.Second
+)
 
 // desired is a Workflow in the Set.
 type desired struct {
@@ -313,14 +319,35 @@ func (l *Loop) startDesired(ctx context.Context, r DesiredRun) error {
 
 func (l *Loop) stopOlder(ctx context.Context, r DesiredRun) error {
 	for _, name := range r.Older {
-		run, err := l.Store.GetRun(ctx, r.Namespace, name)
-		if err != nil {
+		if err := l.stopRun(ctx, r.Namespace, name, sched.Stop, "newer run key "+r.Key[:8]); err != nil {
 			return err
 		}
-		if l.Engine.Shutdown(ctx, run.UID, sched.Stop, "newer run key "+r.Key[:8]) {
-			l.Log.Info("stopping, replaced by a newer key", "run", r.Namespace+"/"+name, "key", r.Key[:8])
+	}
+	return nil
+}
+
+// stopRun asks an unfinished run to end, and returns when the wish cannot be
+// lost any more.
+func (l *Loop) stopRun(ctx context.Context, namespace, name string, how sched.Shutdown, why string) error {
+	run, err := l.Store.GetRun(ctx, namespace, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	err = l.Engine.Shutdown(ctx, run.UID, how, why)
+	if errors.Is(err, engine.ErrNotCarried) { // it may have ended meanwhile
+		if run, err := l.Store.RunByUID(ctx, run.UID); err == nil && !run.Status.Finished.IsZero() {
+			return nil
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("stopping run %s/%s: %w", namespace, name, err)
+	}
+	l.Log.Info("stopping", "run", namespace+"/"+name, "why", why)
 	return nil
 }
 

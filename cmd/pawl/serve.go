@@ -290,8 +290,8 @@ func (s *serving) close() error {
 
 // Shutdown implements server.Control.
 func (s *serving) Shutdown(ctx context.Context, run store.Run, how sched.Shutdown, by string) error {
-	if !s.engine.Shutdown(ctx, run.UID, how, by) {
-		return fmt.Errorf("run %s/%s is not carried on by this server", run.Namespace, run.Name)
+	if err := s.engine.Shutdown(ctx, run.UID, how, by); err != nil {
+		return fmt.Errorf("run %s/%s: %w", run.Namespace, run.Name, err)
 	}
 	return nil
 }
