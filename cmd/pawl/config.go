@@ -38,6 +38,9 @@ type ProcConfig struct {
 	Isolation string            `yaml:"isolation"`
 	GPUs      int               `yaml:"gpus"`
 	Images    map[string]string `yaml:"images"`
+	// attached steps end with this process, as those of the demo do, which
+	// leaves nothing running; no file can say so.
+	attached bool
 }
 
 //go:embed config-defaults.yaml

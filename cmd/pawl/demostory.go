@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pawl-dev/pawl/engine/sched"
 	"github.com/pawl-dev/pawl/policies"
 	"github.com/pawl-dev/pawl/promotion"
 	"github.com/pawl-dev/pawl/promotion/forge"
@@ -23,24 +21,19 @@ import (
 // demo plays the story. It asks the server what the commands would ask, and
 // believes nothing that it has not seen there.
 type demo struct {
-	out     io.Writer
-	dir     string // absolute
-	shown   string // as the user named it
-	address string
-	ns      string
-	git     demoGit
-	client  *server.Client
-	started time.Time
-	runs    int // how many there should be
-}
-
-// patience is how long any one thing of the story may take.
-const patience = 2 * time.Minute
-
-func (d *demo) say(format string, a ...any) { fmt.Fprintf(d.out, format+"\n", a...) }
-
-func (d *demo) chapter(n int, title string) {
-	d.say("\n%d. %s", n, title)
+	out       io.Writer
+	dir       string // absolute
+	shown     string // as the user named it
+	address   string
+	ns        string
+	git       demoGit
+	client    *server.Client
+	started   time.Time
+	self      string // how pawl was called
+	isolation string
+	runs      int    // how many there should be
+	merged    int    // pull requests
+	candidate string // the run whose model is on its way
 }
 
 // play plays all stages; the error names what did not happen.
@@ -67,7 +60,7 @@ func (d *demo) firstPush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("   commit %s was fetched, rendered (%d objects) and admitted %s after the push", shortCommit(commit), len(app.Synced.Objects), short(time.Since(pushed)))
+	d.say("   commit %s to repo.git; %s later it was noticed, fetched, rendered (%d objects) and admitted", shortCommit(commit), short(time.Since(pushed)), len(app.Synced.Objects))
 	run, err := d.newRun(ctx, "push")
 	if err != nil {
 		return err
@@ -79,11 +72,8 @@ func (d *demo) firstPush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.want(detail, sched.Succeeded); err != nil {
-		return err
-	}
+	d.candidate = run.Name
 	d.sayOutputs(detail)
-	d.say("   (pawl get %s, pawl logs %s)", run.Name, run.Name)
 	return nil
 }
 
@@ -109,23 +99,27 @@ func (d *demo) promote(ctx context.Context, stage string, show bool) error {
 	if err := d.get(ctx, &pr, pullPath(fmt.Sprint(s.Pull))); err != nil {
 		return err
 	}
-	for _, st := range pr.Statuses {
-		d.say("   gate %s: %s: %s", st.Context, st.State, st.Description)
+	j, err := d.judged(ctx, d.candidate, stage)
+	if err != nil {
+		return err
 	}
+	d.sayDecisions(j)
+	published := filepath.Join(d.dir, "models", "iris", strings.TrimPrefix(j.Digest, "sha256:"))
+	if _, err := os.Stat(published); err != nil {
+		return fmt.Errorf("the model of run %s is not published: %w", j.Run, err)
+	}
+	d.say("   the model is published: %s", d.relative(published))
 	d.say("   pull request #%d: %s", pr.Number, pr.Title)
-	d.say("   branch %s, one commit that changes one value:", pr.Head)
+	d.say("   its branch %s has one commit, which changes one line:", pr.Head)
 	for _, line := range strings.Split(strings.TrimSpace(pr.Diff), "\n") {
 		if strings.HasPrefix(line, "+") || strings.HasPrefix(line, "-") {
 			d.say("     %s", line)
 		}
 	}
 	if show {
-		d.say("   its text (pawl pr show %d):", pr.Number)
-		for _, line := range strings.Split(strings.TrimSpace(withoutMarker(pr.Body)), "\n") {
-			d.say("   │ %s", line)
-		}
+		d.sayBody(pr)
 	}
-	d.say("   $ pawl pr merge %d", pr.Number)
+	d.say("   $ %s", d.pawl(fmt.Sprintf("pr merge %d", pr.Number)))
 	var merged forge.PullRequest
 	if err := d.client.Do(ctx, http.MethodPost, pullPath(fmt.Sprint(pr.Number), "merge"), server.PullWish{Head: pr.HeadSHA, By: "Ada"}, &merged); err != nil {
 		return err
@@ -136,14 +130,14 @@ func (d *demo) promote(ctx context.Context, stage string, show bool) error {
 	if err != nil {
 		return err
 	}
-	d.say("   merged as %s and synced: stage %s is Deployed, version %d, model %s", shortCommit(s.Deployed.Commit), stage, s.Deployed.Number, promotion.Short(s.Deployed.Digest))
-	d.say("   %s", d.relative(s.Deployed.Path))
+	d.say("   merged as commit %s and synced; stage %s is Deployed: model %s, version %d, %s", shortCommit(s.Deployed.Commit), stage, promotion.Short(s.Deployed.Digest), s.Deployed.Number, d.relative(s.Deployed.Path))
 	if _, err := d.synced(ctx, merged.MergeCommit); err != nil {
 		return err
 	}
 	if err := d.noNewRun(ctx); err != nil {
 		return err
 	}
+	d.merged++
 	d.say("   the merge started no run")
 	return nil
 }
@@ -158,14 +152,12 @@ func (d *demo) worsePush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("   run key %s… is new: run %s", run.RunKey[:12], run.Name)
+	d.say("   run key %s… is new: it starts run %s", run.RunKey[:12], run.Name)
 	detail, err := d.watch(ctx, run.Name)
 	if err != nil {
 		return err
 	}
-	if err := d.want(detail, sched.Succeeded); err != nil {
-		return err
-	}
+	d.sayOutputs(detail)
 	j, err := d.judged(ctx, run.Name, "staging")
 	if err != nil {
 		return err
@@ -173,13 +165,11 @@ func (d *demo) worsePush(ctx context.Context) error {
 	if j.Verdict != policies.Fail {
 		return fmt.Errorf("the worse model was judged %s by staging, not fail", j.Verdict)
 	}
-	for _, dec := range j.Decisions {
-		d.say("   gate %s: %s: %s", dec.Gate, dec.Verdict, dec.Reason)
-	}
+	d.sayDecisions(j)
 	if err := d.noOpenPull(ctx); err != nil {
 		return err
 	}
-	d.say("   nothing is proposed (pawl gates %s)", run.Name)
+	d.say("   nothing is proposed; the gates again: %s", d.pawl("gates "+run.Name))
 	return nil
 }
 
@@ -192,25 +182,24 @@ func (d *demo) revertPush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	app, err := d.synced(ctx, commit)
-	if err != nil {
+	if _, err := d.synced(ctx, commit); err != nil {
 		return err
 	}
-	w := app.Workflows[0]
-	if !w.Known {
-		return fmt.Errorf("after the revert, run key %s is not known", w.Key)
+	w, err := d.known(ctx, d.candidate)
+	if err != nil {
+		return err
 	}
 	if err := d.noNewRun(ctx); err != nil {
 		return err
 	}
-	d.say("   git revert, pushed as %s: run key %s… is known, it ran as %s: nothing runs", shortCommit(commit), w.Key[:12], w.Run)
+	d.say("   git revert, pushed as commit %s: run key %s… is known, it ran as %s, so nothing runs", shortCommit(commit), w.Key[:12], w.Run)
 	return nil
 }
 
 // cronTick is stage 6.
 func (d *demo) cronTick(ctx context.Context) error {
 	d.chapter(6, "A retrain by the cron workflow, triggered by hand")
-	d.say("   $ pawl cron trigger nightly-retrain")
+	d.say("   $ %s", d.pawl("cron trigger nightly-retrain"))
 	var sub server.Submitted
 	if err := d.client.Do(ctx, http.MethodPost, "/api/v1"+server.Path("cron-workflows", d.ns, "nightly-retrain", "trigger"), nil, &sub); err != nil {
 		return err
@@ -218,11 +207,7 @@ func (d *demo) cronTick(ctx context.Context) error {
 	if _, err := d.newRun(ctx, "cron"); err != nil {
 		return err
 	}
-	detail, err := d.watch(ctx, sub.Name)
-	if err != nil {
-		return err
-	}
-	if err := d.want(detail, sched.Succeeded); err != nil {
+	if _, err := d.watch(ctx, sub.Name); err != nil {
 		return err
 	}
 	j, err := d.judged(ctx, sub.Name, "staging")
@@ -258,15 +243,14 @@ func (d *demo) newData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.candidate = run.Name
+	d.say("   the sensor new-data saw %s: it starts run %s", d.relative(file), run.Name)
 	detail, err := d.watch(ctx, run.Name)
 	if err != nil {
 		return err
 	}
-	if err := d.want(detail, sched.Succeeded); err != nil {
-		return err
-	}
 	for _, p := range detail.Parameters {
-		d.say("   sensor new-data started run %s with %s = %s", run.Name, p.Name, p.Value)
+		d.say("   its parameter %s was %s", p.Name, p.Value)
 		if p.Name == "data" && p.Value != file {
 			return fmt.Errorf("run %s was given data = %q, not %q", run.Name, p.Value, file)
 		}
@@ -276,17 +260,12 @@ func (d *demo) newData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, dec := range j.Decisions {
-		d.say("   gate %s of staging: %s: %s", dec.Gate, dec.Verdict, dec.Reason)
-	}
 	if j.Verdict != policies.Pass {
+		d.sayDecisions(j)
 		d.say("   it is not good enough for staging: nothing is proposed")
 		return d.noOpenPull(ctx)
 	}
-	if err := d.promoteNew(ctx, run.Name); err != nil {
-		return err
-	}
-	return nil
+	return d.promoteNew(ctx, run.Name)
 }
 
 // promoteNew takes the new model to staging, and shows what production says.
@@ -298,12 +277,10 @@ func (d *demo) promoteNew(ctx context.Context, run string) error {
 	if err != nil {
 		return err
 	}
-	for _, dec := range j.Decisions {
-		d.say("   gate %s of production: %s: %s", dec.Gate, dec.Verdict, dec.Reason)
-	}
 	if j.Verdict == policies.Pass {
 		return d.promote(ctx, "production", false)
 	}
+	d.sayDecisions(j)
 	d.say("   production keeps the model that it has")
 	return d.noOpenPull(ctx)
 }
@@ -334,202 +311,4 @@ func (d *demo) edit(ctx context.Context, old, new, message string) error {
 	}
 	_, err = d.synced(ctx, commit)
 	return err
-}
-
-// until asks again and again until ok, and says what it waited for if it was in
-// vain.
-func until[T any](ctx context.Context, what string, ask func() (T, error), ok func(T) bool) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		v, err := ask()
-		if err == nil && ok(v) {
-			return v, nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return v, fmt.Errorf("waited %s for %s, in vain", patience, what)
-			}
-			return v, ctx.Err()
-		}
-	}
-}
-
-func (d *demo) get(ctx context.Context, out any, path string) error {
-	return d.client.Do(ctx, http.MethodGet, path, nil, out)
-}
-
-// synced waits until a commit is in force.
-func (d *demo) synced(ctx context.Context, commit string) (reconcile.Application, error) {
-	apps, err := until(ctx, "commit "+shortCommit(commit)+" to be synced", func() ([]reconcile.Application, error) {
-		var apps []reconcile.Application
-		err := d.get(ctx, &apps, "/api/v1/applications")
-		return apps, err
-	}, func(apps []reconcile.Application) bool {
-		if len(apps) == 1 && apps[0].Refused != nil {
-			return true
-		}
-		return len(apps) == 1 && apps[0].Synced != nil && apps[0].Synced.Commit == commit && len(apps[0].Workflows) == 1
-	})
-	if err != nil {
-		return reconcile.Application{}, err
-	}
-	if r := apps[0].Refused; r != nil {
-		return apps[0], fmt.Errorf("commit %s was refused: %s\n%s", shortCommit(r.Commit), r.Message, r.Problems.Error())
-	}
-	return apps[0], nil
-}
-
-func (d *demo) list(ctx context.Context) ([]server.RunSummary, error) {
-	var runs []server.RunSummary
-	err := d.get(ctx, &runs, "/api/v1"+server.Path("workflows", d.ns)+"?limit=0")
-	return runs, err
-}
-
-// newRun waits for the one run more that the story expects, of an origin.
-func (d *demo) newRun(ctx context.Context, origin string) (server.RunSummary, error) {
-	runs, err := until(ctx, "a run by "+origin, func() ([]server.RunSummary, error) { return d.list(ctx) },
-		func(runs []server.RunSummary) bool { return len(runs) > d.runs })
-	if err != nil {
-		return server.RunSummary{}, err
-	}
-	if len(runs) != d.runs+1 || runs[0].Origin.Kind != origin {
-		return runs[0], fmt.Errorf("expected one run by %s, got %d, the newest by %s", origin, len(runs)-d.runs, runs[0].Origin.Kind)
-	}
-	d.runs++
-	return runs[0], nil
-}
-
-// noNewRun checks that no run was started beyond those of the story.
-func (d *demo) noNewRun(ctx context.Context) error {
-	runs, err := d.list(ctx)
-	if err == nil && len(runs) != d.runs {
-		err = fmt.Errorf("run %s was started, which should not be", runs[0].Name)
-	}
-	return err
-}
-
-func (d *demo) noOpenPull(ctx context.Context) error {
-	var prs []forge.PullRequest
-	if err := d.get(ctx, &prs, "/api/v1/pulls?state=open"); err != nil {
-		return err
-	}
-	if len(prs) > 0 {
-		return fmt.Errorf("pull request #%d is open, which should not be: %s", prs[0].Number, prs[0].Title)
-	}
-	return nil
-}
-
-// watch follows a run to its end and says how its steps end.
-func (d *demo) watch(ctx context.Context, run string) (*server.RunDetail, error) {
-	said := map[int]bool{}
-	show := func(r *server.RunDetail) {
-		for i, n := range r.Nodes {
-			if n.Type == sched.TypePod && n.Phase.Fulfilled() && !said[i] {
-				said[i] = true
-				d.say("   %s", stepLine(n.Node, n.Phase))
-			}
-		}
-	}
-	path := "/api/v1" + server.Path("workflows", d.ns, run, "detail")
-	r, err := until(ctx, "run "+run+" to end", func() (*server.RunDetail, error) {
-		var r server.RunDetail
-		err := d.get(ctx, &r, path)
-		if err == nil {
-			show(&r)
-		}
-		return &r, err
-	}, func(r *server.RunDetail) bool { return !r.Finished.IsZero() })
-	if err != nil {
-		return nil, err
-	}
-	d.say("   %s in %s", r.Phase, short(r.Finished.Sub(r.Started)))
-	return r, nil
-}
-
-func (d *demo) want(r *server.RunDetail, phase sched.Phase) error {
-	if r.Phase != string(phase) {
-		return fmt.Errorf("run %s is %s, not %s: %s", r.Name, r.Phase, phase, r.Message)
-	}
-	return nil
-}
-
-func (d *demo) sayOutputs(r *server.RunDetail) {
-	var parts []string
-	for _, o := range r.Outputs {
-		parts = append(parts, o.Name+" "+o.Value)
-	}
-	d.say("   it left %s, a model and metrics.json", strings.Join(parts, ", "))
-}
-
-// judged waits for a stage's judgement of a run.
-func (d *demo) judged(ctx context.Context, run, stage string) (reconcile.Judgement, error) {
-	js, err := until(ctx, "stage "+stage+" to judge run "+run, func() ([]reconcile.Judgement, error) {
-		var js []reconcile.Judgement
-		err := d.get(ctx, &js, "/api/v1"+server.Path("workflows", d.ns, run, "gates"))
-		return ofStage(js, stage), err
-	}, func(js []reconcile.Judgement) bool { return len(js) > 0 })
-	if err != nil {
-		return reconcile.Judgement{}, err
-	}
-	return js[len(js)-1], nil
-}
-
-func ofStage(js []reconcile.Judgement, stage string) []reconcile.Judgement {
-	var out []reconcile.Judgement
-	for _, j := range js {
-		if j.Stage == stage {
-			out = append(out, j)
-		}
-	}
-	return out
-}
-
-// stage waits until a stage of the model is as the story expects.
-func (d *demo) stage(ctx context.Context, name, what string, ok func(reconcile.StageStatus) bool) (reconcile.StageStatus, error) {
-	s, err := until(ctx, "stage "+name+": "+what, func() (reconcile.StageStatus, error) {
-		var all []reconcile.StageStatus
-		if err := d.get(ctx, &all, "/api/v1/stages"); err != nil {
-			return reconcile.StageStatus{}, err
-		}
-		for _, s := range all {
-			if s.Stage == name {
-				return s, nil
-			}
-		}
-		return reconcile.StageStatus{}, fmt.Errorf("no stage %s", name)
-	}, ok)
-	if err != nil && s.Why != "" {
-		err = fmt.Errorf("%w (%s: %s)", err, s.State, s.Why)
-	}
-	return s, err
-}
-
-func (d *demo) relative(path string) string {
-	if rel, err := filepath.Rel(d.dir, path); err == nil {
-		return filepath.Join(d.shown, rel)
-	}
-	return path
-}
-
-// summary says where everything is and how to go on.
-func (d *demo) summary(cfg Config) {
-	d.say("\nDone in %s. Everything is in %s:", short(time.Since(d.started)), d.shown)
-	for _, line := range [][2]string{
-		{"repo.git", "the repository: git log --graph shows the promotions"},
-		{"checkout", "Ada's checkout of it"},
-		{"serving", "the deployed models, a folder for each stage"},
-		{"models", "what was published, by digest"},
-		{"inbox", "the watched folder"},
-		{"data", "the store, artifacts and logs"},
-		{"serve.log", "what the server said"},
-	} {
-		d.say("  %-10s %s", line[0], line[1])
-	}
-	d.say("\nLook around:")
-	d.say("  pawl serve --repo %s --data %s --model-repository %s", filepath.Join(d.shown, "repo.git"), filepath.Join(d.shown, "data"), filepath.Join(d.shown, "serving"))
-	d.say("  pawl list --data %s", filepath.Join(d.shown, "data"))
-	d.say("  pawl model list --data %s", filepath.Join(d.shown, "data"))
 }

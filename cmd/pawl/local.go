@@ -22,7 +22,7 @@ type machine struct {
 }
 
 // openMachine opens a data folder. Detached: it is the folder's one server, and
-// attempts outlive it.
+// attempts outlive it unless the configuration has them attached.
 func openMachine(ctx context.Context, cfg Config, detached bool, log *slog.Logger) (m *machine, err error) {
 	m = &machine{}
 	defer func() {
@@ -41,7 +41,7 @@ func openMachine(ctx context.Context, cfg Config, detached bool, log *slog.Logge
 		images[image] = strings.Fields(command)
 	}
 	m.executor, err = process.New(process.Options{
-		Data: cfg.Data, Detached: detached, Isolation: process.Isolation(cfg.Process.Isolation),
+		Data: cfg.Data, Detached: detached && !cfg.Process.attached, Isolation: process.Isolation(cfg.Process.Isolation),
 		GPUs: cfg.Process.GPUs, Images: images, Artifacts: m.artifacts,
 		Path: os.Getenv("PATH"), Home: os.Getenv("HOME"), Log: log,
 	})
