@@ -21,7 +21,7 @@ func CheckExecutor(p *plan.Plan, checker executor.Checker) api.Problems {
 		}
 		refusals, notes := checker.Check(sketch(t))
 		for _, r := range refusals {
-			at := api.JoinPath(t.Path, r.Path)
+			at := t.Path + "." + r.Path
 			if t.Pod.Source != nil {
 				at = scriptPath(t.Path, r.Path)
 			}
@@ -45,7 +45,7 @@ func scriptPath(template, path string) string {
 	if rest, ok := strings.CutPrefix(path, "container."); ok {
 		path = "script." + rest
 	}
-	return api.JoinPath(template, path)
+	return template + "." + path
 }
 
 // sketch is a template's Spec as far as it is known before the run.

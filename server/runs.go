@@ -102,6 +102,7 @@ func (s *Server) watchRun(r *http.Request, send func(v any) error) error {
 		if err != nil {
 			return err
 		}
+		LastLogs(s.Data, d)
 		if err := send(d); err != nil {
 			return err
 		}

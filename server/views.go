@@ -53,6 +53,8 @@ type RunDetail struct {
 // waits for room.
 type NodeView struct {
 	engine.IndexedNode
+	// LastLog is the last line that a running step printed, for people.
+	LastLog string `json:"lastLog,omitempty"`
 }
 
 // Detail is a run with its nodes.

@@ -178,7 +178,7 @@ func stageTable(w io.Writer, stages []reconcile.StageStatus, wide bool) {
 		}
 		digest, version, commit := "-", "-", "-"
 		if d := s.Deployed; d != nil {
-			digest, version, commit = promotion.Short(d.Digest), fmt.Sprint(d.Version), shortCommit(d.Commit)
+			digest, version, commit = promotion.Short(d.Digest), fmt.Sprint(d.Number), shortCommit(d.Commit)
 		}
 		line := []string{s.Namespace, s.Model, s.Stage, s.State, digest, version, commit, pull, s.Why}
 		if wide && s.Deployed != nil {

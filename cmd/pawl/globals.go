@@ -32,7 +32,7 @@ func (g *globals) outputFlag(cmd *cobra.Command) {
 		switch g.output {
 		case "", "json", "yaml", "wide":
 		default:
-			return usagef("%s: output format %q is not known (json, yaml, wide)", cmd.CommandPath(), g.output)
+			return usagef("%soutput format %q is not known (json, yaml, wide)", where(cmd), g.output)
 		}
 		if check != nil {
 			return check(cmd, a)

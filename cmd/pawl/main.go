@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/pawl-dev/pawl/render/worker"
 )
 
-// Exit codes, as `pawl help exit-codes` lists them.
+// Exit codes, as `pawl --help` lists them.
 const (
 	exitOK          = 0
 	exitFailed      = 1   // the run ended Failed or Error, or the command could not do its work
@@ -48,7 +49,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot(&streams{in: stdin, out: stdout, err: stderr})
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	err := knownCommand(root, args[1:])
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	return report(stderr, err)
 }
 
@@ -112,9 +116,39 @@ func report(stderr io.Writer, err error) int {
 // args wraps a cobra argument check so that its errors count as usage.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
-		if err := check(cmd, a); err != nil {
-			return usagef("%s: %w (see pawl %s --help)", cmd.CommandPath(), err, cmd.Name())
+		if check(cmd, a) != nil {
+			use, _, _ := strings.Cut(cmd.UseLine(), " [flags]")
+			return usagef("%sarguments are %q, write: %s (see %s --help)", where(cmd), a, use, cmd.CommandPath())
 		}
 		return nil
 	}
+}
+
+// knownCommand refuses a sub-command that does not exist, also below a group,
+// where cobra would print help and call that success.
+func knownCommand(root *cobra.Command, a []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(a...)
+	cmd, rest, err := root.Find(a)
+	if err != nil || cmd.Runnable() || cmd.ParseFlags(rest) != nil {
+		return nil // what is wrong with it, if anything, is said when it is executed
+	}
+	name := cmd.Flags().Arg(0)
+	if name == "" || strings.HasPrefix(name, "__") { // shells ask for completions so
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		slices.Sort(near)
+		return usagef("%sunknown command %q (did you mean %s? see %s --help)", where(cmd), name, strings.Join(near, " or "), cmd.CommandPath())
+	}
+	return usagef("%sunknown command %q (see %s --help)", where(cmd), name, cmd.CommandPath())
+}
+
+// where is the beginning of a message about how a command was called.
+func where(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return ""
+	}
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") + ": "
 }

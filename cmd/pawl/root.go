@@ -16,6 +16,7 @@ promotion pull request when they pass, and deploys the model when it is merged.
 
 Exit codes: 0 done (of a run: Succeeded), 1 Failed or Error, 2 usage,
 3 manifests refused, 130 interrupted.`,
+		Args:          cobra.ArbitraryArgs, // knownCommand refuses them
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -23,7 +24,7 @@ Exit codes: 0 done (of a run: Succeeded), 1 Failed or Error, 2 usage,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s: %w (see %s --help)", cmd.CommandPath(), err, cmd.CommandPath())
+		return usagef("%s%w (see %s --help)", where(cmd), err, cmd.CommandPath())
 	})
 	g.register(root)
 	root.AddGroup(

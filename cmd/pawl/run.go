@@ -100,7 +100,7 @@ func (f *runFlags) apply(cmd *cobra.Command, cfg *Config) error {
 		return usagef("--executor %s: there is only process so far", f.executor)
 	}
 	if len(f.files) == 0 {
-		return usagef("pawl run needs a workflow: -f FILE (see pawl run --help)")
+		return usagef("run: needs a workflow: -f FILE (see pawl run --help)")
 	}
 	if f.isolation != "" {
 		cfg.Process.Isolation = f.isolation
@@ -185,15 +185,24 @@ func (f *runFlags) submission(ctx context.Context, g *globals, cfg Config) (engi
 
 // run carries the submission out.
 func (f *runFlags) run(ctx context.Context, g *globals, cfg Config, m *machine, s engine.Submission, said api.Problems) error {
-	show := newRunView(g, m.store)
+	show := newRunView(g, cfg.Data, m.store)
+	noted := map[string]bool{}
 	e := engine.New(engine.Options{
 		Store: m.store, Executor: m.executor, Artifacts: m.artifacts, Grace: f.grace,
 		Observe: show.changed,
-		Note:    func(_ engine.Run, text string) { fmt.Fprintf(g.err, "note: %s\n", text) },
+		Note: func(_ engine.Run, text string) {
+			if !noted[text] { // what the check before the run has said
+				noted[text] = true
+				fmt.Fprintf(g.err, "note: %s\n", text)
+			}
+		},
 	})
 	uid, problems, err := f.create(ctx, e, m, &s)
 	problems = append(said, problems...)
 	say(g.err, problems, api.SeverityError, api.SeverityWarning, api.SeverityNote)
+	for _, p := range problems {
+		noted[p.Message] = true
+	}
 	if err != nil {
 		return err
 	}
@@ -214,7 +223,9 @@ func (f *runFlags) run(ctx context.Context, g *globals, cfg Config, m *machine, 
 		select {
 		case <-ctx.Done():
 			fmt.Fprintln(g.err, "pawl: interrupted, stopping the run")
-			e.Shutdown(carry, uid, sched.Terminate, "Ctrl-C")
+			if err := e.Shutdown(carry, uid, sched.Terminate, "Ctrl-C"); err != nil && carry.Err() == nil && !errors.Is(err, engine.ErrNotCarried) {
+				fmt.Fprintf(g.err, "pawl: stopping the run: %v\n", err)
+			}
 		case <-carry.Done():
 		}
 	})

@@ -19,6 +19,7 @@ import (
 type runView struct {
 	quiet bool
 	out   io.Writer
+	data  string // folder
 	store *store.Store
 	live  bool
 
@@ -27,8 +28,8 @@ type runView struct {
 	next int // nodes before it are all over and said
 }
 
-func newRunView(g *globals, st *store.Store) *runView {
-	return &runView{quiet: g.output != "", out: g.out, store: st, live: isTerminal(g.out), said: map[string]sched.Phase{}}
+func newRunView(g *globals, data string, st *store.Store) *runView {
+	return &runView{quiet: g.output != "", out: g.out, data: data, store: st, live: isTerminal(g.out), said: map[string]sched.Phase{}}
 }
 
 // begin draws until the returned function is called.
@@ -45,6 +46,7 @@ func (v *runView) begin(ctx context.Context, run engine.Run) (stop func()) {
 			return
 		}
 		if d, err := server.Detail(ctx, v.store, row); err == nil {
+			server.LastLogs(v.data, d)
 			p.show(d)
 		}
 	}

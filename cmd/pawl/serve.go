@@ -125,7 +125,7 @@ func openServe(ctx context.Context, cfg Config, log *slog.Logger) (s *serving, e
 		}
 	}()
 	if cfg.Serve.Repo == "" {
-		return s, usagef("pawl serve needs a repository: --repo URL or --repo DIR")
+		return s, usagef("serve: needs a repository: --repo URL or --repo DIR (see pawl serve --help)")
 	}
 	src, err := sourceOf(cfg.Serve)
 	if err != nil {

@@ -36,12 +36,18 @@ func row(w io.Writer, cells ...string) {
 	fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }
 
-// age is how long ago t was, as kubectl says it.
+// age is how long ago t was, in whole seconds at the finest.
 func age(t, now time.Time) string {
-	if t.IsZero() {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
 		return "-"
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
 	}
-	return short(now.Sub(t))
+	return short(d)
 }
 
 // short is a duration for people: 3.2s, 4m10s, 2h3m, 5d.

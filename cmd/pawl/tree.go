@@ -15,9 +15,8 @@ type treeView struct {
 	run    *server.RunDetail
 	now    time.Time
 	colour bool
-	width  int                 // of a line; 0: not cut
-	limit  int                 // lines; 0: all
-	last   func(string) string // last log line of a running node by its name; nil: none
+	width  int // of a line; 0: not cut
+	limit  int // lines; 0: all
 }
 
 // symbols are the marks of the phases, with their colours.
@@ -85,10 +84,8 @@ func (v treeView) line(n server.NodeView, lead string) string {
 	}
 	if n.Phase != sched.Succeeded && n.Message != "" {
 		tail += "  " + firstLine(n.Message)
-	} else if n.Phase == sched.Running && n.Type == sched.TypePod && v.last != nil {
-		if l := v.last(n.Name); l != "" {
-			tail += "  │ " + l
-		}
+	} else if n.LastLog != "" {
+		tail += "  │ " + n.LastLog
 	}
 	text := lead + "\x00 " + n.DisplayName + tail
 	if v.width > 0 {
@@ -103,6 +100,8 @@ func (v treeView) duration(n server.NodeView) string {
 		return ""
 	case n.FinishedAt.IsZero():
 		return short(v.now.Sub(n.StartedAt))
+	case n.FinishedAt.Sub(n.StartedAt) < time.Millisecond:
+		return "" // it ended before it had begun
 	}
 	return short(n.FinishedAt.Sub(n.StartedAt))
 }

@@ -140,7 +140,6 @@ type progress struct {
 	term  *os.File // nil: no terminal
 	drawn int      // lines of the tree on the screen
 	said  map[int]sched.Phase
-	last  func(node string) string
 }
 
 func newProgress(out io.Writer) *progress {
@@ -170,7 +169,7 @@ func (p *progress) show(run *server.RunDetail) {
 // stepLine is the line for a step that has come to a phase, empty when there is
 // nothing to say: groups speak only of their own errors.
 func stepLine(n sched.Node, phase sched.Phase) string {
-	if phase == sched.Pending || n.Type != sched.TypePod && n.Type != sched.TypeSkipped && phase != sched.Errored {
+	if phase == sched.Pending || n.Type != sched.TypePod && n.Type != sched.TypeSkipped && (phase != sched.Errored || n.Message == "") {
 		return ""
 	}
 	line := fmt.Sprintf("%-9s %s", phase, n.Name)
@@ -189,7 +188,7 @@ func (p *progress) draw(run *server.RunDetail) {
 	if err != nil {
 		width, height = 80, 24
 	}
-	lines := treeView{run: run, now: time.Now(), colour: true, width: width - 1, limit: height - 2, last: p.last}.lines()
+	lines := treeView{run: run, now: time.Now(), colour: true, width: width - 1, limit: height - 2}.lines()
 	var b strings.Builder
 	if p.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", p.drawn)
