@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,6 +124,31 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("%s is on the host", path)
 			os.Remove(path)
+		}
+	}
+}
+
+// A signal that arrives while a command is about to be executed must not reach
+// a handler of the holder, whose memory it shares until then.
+func TestStoppedInTheMomentOfStarting(t *testing.T) {
+	e := newExecutor(t, process.Namespaces)
+	var stops sync.WaitGroup
+	for i := range 60 {
+		s := sh("brief", "exec sleep 300")
+		s.Key.Attempt = i
+		h, err := e.Start(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			stops.Go(func() { _ = e.Stop(t.Context(), h, time.Minute) })
+		}
+		stops.Wait()
+		if r, err := e.Wait(t.Context(), h); err != nil || r.ExitCode == nil || *r.ExitCode != 143 {
+			t.Fatalf("attempt %d ended %v, %v", i, r, err)
+		}
+		if err := e.Remove(t.Context(), h); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

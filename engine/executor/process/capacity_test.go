@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -38,6 +39,7 @@ func TestCapacity(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				room := newCapacity(2, 2, 100)
+				var mu sync.Mutex
 				granted := map[string]need{}
 				give := map[string]context.CancelFunc{}
 				for _, s := range c.steps {
@@ -48,24 +50,31 @@ func TestCapacity(t *testing.T) {
 						give[name] = cancel
 						go func() {
 							if n, err := room.acquire(ctx, room.needOf(s.ask)); err == nil {
+								mu.Lock()
 								granted[name] = n
+								mu.Unlock()
 							} else if !errors.Is(err, context.Canceled) {
 								t.Error(err)
 							}
 						}()
 					case '-':
-						room.release(granted[name])
+						mu.Lock()
+						n := granted[name]
 						delete(granted, name)
+						mu.Unlock()
+						room.release(n)
 					case '!':
 						give[name]()
 					}
 					synctest.Wait()
 					var have []string
 					var gpus []int
+					mu.Lock()
 					for name, n := range granted {
 						have = append(have, name)
 						gpus = append(gpus, n.GPUs...)
 					}
+					mu.Unlock()
 					slices.Sort(have)
 					slices.Sort(gpus)
 					if got := strings.Join(have, " "); got != s.have {

@@ -46,9 +46,6 @@ func TestAHolderThatNobodyNeedsEnds(t *testing.T) {
 	data := t.TempDir()
 	e := openExecutor(t, process.Options{Data: data, Detached: true, Idle: time.Millisecond, Isolation: process.None})
 	socket := filepath.Join(data, "holder.sock")
-	if _, err := os.Lstat(socket); err != nil {
-		t.Fatal(err)
-	}
 	_ = e.Close()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		if _, err := os.Lstat(socket); err != nil {
@@ -104,6 +101,14 @@ func TestRoomIsWaitedFor(t *testing.T) {
 	}
 	if r, err := e.Wait(t.Context(), waiting); err != nil || r.Outcome != attempt.Failed || r.Message != "stopped before it started" {
 		t.Errorf("ended %v, %v", r, err)
+	}
+	log, err := e.Logs(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
 	if err := e.Stop(t.Context(), first, 0); err != nil {
 		t.Fatal(err)

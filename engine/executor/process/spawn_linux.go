@@ -25,18 +25,26 @@ import (
 // costs more than everything else here together. So init must leave the
 // holder's memory alone: it runs on a stack of its own, makes only system calls
 // that were prepared before it was born, and never enters the Go runtime. All
-// signals are blocked in it, so no handler of the runtime ever runs there.
+// signals are blocked in it, and its and main's handlers are the system's own
+// (CLONE_CLEAR_SIGHAND): a handler of the runtime that ran there, even between
+// main's unblocking of signals and its execve, would corrupt the holder.
 
 const canIsolate = true
 
 // initArgs is what init reads; the holder keeps it alive until init is reaped.
 type initArgs struct {
+	main   uintptr // where initMain begins; must be first
 	setup  []rawCall
 	exec   []rawCall
 	report uintptr // the pipe the reports go to
 	all    uint64  // the set of all signals
 	stack  []byte
 	keep   []any
+}
+
+// cloneArgs are the arguments of clone3 that this kernel interface began with.
+type cloneArgs struct {
+	flags, pidFD, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
 }
 
 // report is what init and main write to the pipe.
@@ -59,7 +67,7 @@ const (
 )
 
 //go:noescape
-func cloneInit(flags, stack uintptr, a *initArgs) (pid int)
+func cloneInit(c *cloneArgs, size uintptr, a *initArgs) (pid int)
 
 //go:noescape
 func vfork() (pid int)
@@ -68,17 +76,26 @@ func vfork() (pid int)
 // thread that all inits are started from, for it is that thread's end that
 // kills them (PR_SET_PDEATHSIG).
 func spawnInit(setup, exec *program, pipe int) (pid int, args *initArgs, err error) {
+	f := initMain
 	a := &initArgs{
+		// Its address is taken as Go calls it, and not as the assembler would:
+		// the race detector has its hooks in the way between the two.
+		main:  **(**uintptr)(unsafe.Pointer(&f)),
 		setup: setup.calls, exec: exec.calls, report: uintptr(pipe), all: ^uint64(0),
 		stack: make([]byte, initStack), keep: []any{setup, exec},
 	}
-	top := uintptr(unsafe.Pointer(&a.stack[0])) + uintptr(len(a.stack))
+	c := &cloneArgs{
+		flags:      unix.CLONE_VM | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_CLEAR_SIGHAND,
+		exitSignal: uint64(unix.SIGCHLD),
+		stack:      uint64(uintptr(unsafe.Pointer(&a.stack[0]))),
+		stackSize:  initStack,
+	}
 	var old uint64
-	flags := uintptr(unix.CLONE_VM | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | int(unix.SIGCHLD))
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&a.all)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
-	pid = cloneInit(flags, top&^15, a)
+	pid = cloneInit(c, unsafe.Sizeof(*c), a)
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
 	runtime.KeepAlive(a)
+	runtime.KeepAlive(c)
 	if pid < 0 {
 		return 0, nil, syscall.Errno(-pid)
 	}

@@ -1,26 +1,26 @@
 #include "textflag.h"
 
-// func cloneInit(flags, stack uintptr, a *initArgs) (pid int)
+// func cloneInit(c *cloneArgs, size uintptr, a *initArgs) (pid int)
 //
 // The child shares this process's memory and runs on a stack of its own, so it
-// never comes back through here: it calls initMain, which does not return.
+// never comes back through here: it calls a.main with a, by the register where
+// Go functions expect their first argument, and that does not return.
 TEXT ·cloneInit(SB),NOSPLIT,$0-32
-	MOVQ	flags+0(FP), DI
-	MOVQ	stack+8(FP), SI
+	MOVQ	c+0(FP), DI
+	MOVQ	size+8(FP), SI
 	MOVQ	a+16(FP), R12
-	XORL	DX, DX
-	XORL	R10, R10
-	XORL	R8, R8
-	MOVQ	$56, AX	// clone
+	MOVQ	$435, AX	// clone3
 	SYSCALL
 	TESTQ	AX, AX
 	JEQ	child
 	MOVQ	AX, pid+24(FP)
 	RET
 child:
-	SUBQ	$64, SP
-	MOVQ	R12, 0(SP)
-	CALL	·initMain(SB)
+	SUBQ	$64, SP	// where it may keep that argument
+	MOVQ	R12, AX
+	MOVQ	0(R12), R12
+	XORPS	X15, X15
+	CALL	R12
 	INT	$3
 
 // func vfork() (pid int)
