@@ -14,30 +14,6 @@ import (
 	"github.com/pawl-dev/pawl/engine/executor/process"
 )
 
-func sh(node, text string) attempt.Spec {
-	return attempt.Spec{Key: attempt.Key{Run: "r", Node: node}, Workflow: "w", Template: "t", Command: []string{"sh", "-c", text}, CaptureResult: true}
-}
-
-func run(t *testing.T, e *process.Executor, s attempt.Spec) attempt.Result {
-	t.Helper()
-	h, err := e.Start(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := e.Wait(t.Context(), h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func result(r attempt.Result) string {
-	if r.Result == nil {
-		return string(r.Outcome) + ": " + r.Message
-	}
-	return *r.Result
-}
-
 // hostHas counts the host's processes whose command line holds mark.
 func hostHas(t *testing.T, mark string) (n int) {
 	t.Helper()

@@ -26,6 +26,9 @@ func (v *view) copyNode(n node, dst string) error {
 	}
 	switch {
 	case info.IsDir():
+		if v.hidden != nil && os.SameFile(info, v.hidden) {
+			return nil
+		}
 		return v.copyDir(n, info, dst)
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(n.top())

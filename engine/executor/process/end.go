@@ -84,7 +84,7 @@ func (e *Executor) conclude(t *tracked, x exit) {
 			code = 126
 		}
 		r.ExitCode = &code
-		r.Outcome, r.Message = attempt.Error, cannotExecute(t.argv0, t.path, syscall.Errno(x.Errno))
+		r.Outcome, r.Message = attempt.Failed, cannotExecute(t.argv0, t.path, syscall.Errno(x.Errno))
 		e.finish(t, r)
 		return
 	}

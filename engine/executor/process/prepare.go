@@ -56,7 +56,7 @@ func (e *Executor) newStage(t *tracked) *stage {
 	s := &stage{
 		spec: &t.spec, dir: t.dir, volumes: filepath.Join(e.runDir(t.spec.Key.Run), "volumes"),
 		isolated: e.isolated, overlay: e.features.Overlay, skeleton: e.skeleton, host: e.host, tools: e.tools,
-		home: e.home(), masked: []string{e.opts.Data}, art: e.opts.Artifacts,
+		home: e.home(), data: e.opts.Data, masked: []string{e.opts.Data}, art: e.opts.Artifacts,
 	}
 	if e.opts.Home != "" {
 		s.masked = append(s.masked, e.opts.Home)

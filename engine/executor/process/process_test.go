@@ -96,6 +96,30 @@ func suite(t *testing.T, isolation process.Isolation) executortest.Suite {
 	}
 }
 
+func sh(node, text string) attempt.Spec {
+	return attempt.Spec{Key: attempt.Key{Run: "r", Node: node}, Workflow: "w", Template: "t", Command: []string{"sh", "-c", text}, CaptureResult: true}
+}
+
+func run(t *testing.T, e *process.Executor, s attempt.Spec) attempt.Result {
+	t.Helper()
+	h, err := e.Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Wait(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func result(r attempt.Result) string {
+	if r.Result == nil {
+		return string(r.Outcome) + ": " + r.Message
+	}
+	return *r.Result
+}
+
 func BenchmarkStartWait(b *testing.B) {
 	for _, iso := range []process.Isolation{process.Namespaces, process.None} {
 		b.Run(string(iso), func(b *testing.B) {

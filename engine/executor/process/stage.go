@@ -52,6 +52,7 @@ type stage struct {
 	host     []hostEntry
 	tools    []string
 	home     string // HOME as the attempt sees it
+	data     string // pawl's data folder
 	masked   []string
 	art      Artifacts
 
@@ -210,6 +211,9 @@ func (s *stage) layer(at, lower string) error {
 	}
 	if !s.overlay {
 		v, n := plain(lower)
+		if v.hidden, err = os.Stat(s.data); err != nil {
+			return err
+		}
 		if err := v.copyNode(n, upper); err != nil {
 			return err
 		}
@@ -236,6 +240,10 @@ func (s *stage) enterCode() error {
 			return nil
 		}
 		v, n := plain(code)
+		var err error
+		if v.hidden, err = os.Stat(s.data); err != nil {
+			return err
+		}
 		return v.copyNode(n, s.cwd)
 	}
 	s.cwd = workspace

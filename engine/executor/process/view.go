@@ -17,6 +17,9 @@ import (
 // has no place but "/", its working folder.
 type view struct {
 	places []place // outermost first
+	// hidden is a folder of the host that is not copied with what holds it: pawl's
+	// own data, in which the copy may be. nil: none.
+	hidden fs.FileInfo
 }
 
 // place is a folder or file of the host at a path of the attempt.

@@ -82,6 +82,25 @@ func TestCopyMergesAndKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestCopyLeavesOutTheFolderThatItIsIn(t *testing.T) {
+	src := tree(t, map[string]string{"a": "x", "data/attempts/old": "x"})
+	dst := filepath.Join(src, "data/attempts/new")
+	v, n := plain(src)
+	var err error
+	if v.hidden, err = os.Stat(filepath.Join(src, "data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.copyNode(n, dst); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dst, "a")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dst, "data")); !os.IsNotExist(err) {
+		t.Errorf("the copy holds what it is in: %v", err)
+	}
+}
+
 func TestToolFolders(t *testing.T) {
 	home := tree(t, map[string]string{".pyenv/shims/python": "", ".pyenv/bin/x": "", ".local/bin/x": "", ".local/lib/x": "", "bin/x": "", "p/.venv/bin/x": ""})
 	path := ""
