@@ -26,13 +26,13 @@ func (s Suite) runProcess(t *testing.T) {
 			t.Errorf("the log is %q", got)
 		}
 	})
-	t.Run("a command that is not there is an error in words", func(t *testing.T) {
+	t.Run("a command that is not there fails, and says so in words", func(t *testing.T) {
 		e := s.shared
 		sp := script("")
 		sp.Command, sp.Args = []string{"no-such-command"}, nil
-		want(t, run(t, e, sp), attempt.Error, 127, `command "no-such-command" not found in PATH`)
+		want(t, run(t, e, sp), attempt.Failed, 127, `command "no-such-command" not found in PATH`)
 		sp.Key.Attempt, sp.Command = 1, []string{"/no/such/command"}
-		want(t, run(t, e, sp), attempt.Error, 127, `command "/no/such/command" not found`)
+		want(t, run(t, e, sp), attempt.Failed, 127, `command "/no/such/command" not found`)
 	})
 	t.Run("ten megabytes of output arrive whole and in order", func(t *testing.T) {
 		e := s.shared
