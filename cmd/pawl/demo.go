@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,9 @@ The exit code is not 0 if any stage did not happen as it should.`,
   pawl demo --dir /tmp/pawl-demo --again`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains([]string{"auto", "namespaces", "none"}, isolation) {
+				return usagef("%s: isolation %q is none of auto, namespaces, none", cmd.CommandPath(), isolation)
+			}
 			abs, err := filepath.Abs(dir)
 			if err != nil {
 				return err

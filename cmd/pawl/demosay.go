@@ -63,7 +63,7 @@ func (d *demo) sayDecisions(j reconcile.Judgement) {
 // sayBody shows a pull request's text, but for its diff, which was shown, and
 // its closing explanations.
 func (d *demo) sayBody(pr server.PullDetail) {
-	d.say("   its text, without the diff (all of it: %s):", d.pawl(fmt.Sprintf("pr show %d", pr.Number)))
+	d.say("   its text, without the diff (all of it, while the repository is served: %s):", d.pawl(fmt.Sprintf("pr show %d", pr.Number)))
 	for i, section := range strings.Split(strings.TrimSpace(withoutMarker(pr.Body)), "\n### ") {
 		title, _, _ := strings.Cut(section, "\n")
 		if title == "What changes" || title == "What to do" {
