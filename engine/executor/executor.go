@@ -23,7 +23,7 @@ type Executor interface {
 	// engine, returns the handle of the first. It may block until the machine
 	// has room for s.Resources; ctx ends that wait. An error means that nothing
 	// was started and that trying again may help; what the user did wrong (a
-	// command that does not exist) is a Result with Outcome Error instead.
+	// command that does not exist) is a Result with Outcome Failed instead.
 	Start(ctx context.Context, s attempt.Spec) (Handle, error)
 	// Wait returns how the attempt ended. Cancelling ctx stops the waiting, not
 	// the attempt. An attempt that cannot be found again is a Result with
