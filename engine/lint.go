@@ -51,18 +51,24 @@ func scriptPath(template, path string) string {
 // sketch is a template's Spec as far as it is known before the run.
 func sketch(t *plan.Template) attempt.Spec {
 	var s attempt.Spec
-	_ = t.Fill(&s, tags{}) // an expression has no value yet
+	_ = t.Fill(&s, tags{t}) // an expression has no value yet
 	for i := range t.InputArtifacts {
 		in := &t.InputArtifacts[i]
-		path, _ := in.Path.Render(tags{})
+		path, _ := in.Path.Render(tags{t})
 		s.Inputs = append(s.Inputs, attempt.InputArtifact{Name: in.Name, Path: path})
 	}
 	return s
 }
 
-// tags gives every tag its own text as its value.
-type tags struct{}
+// tags gives every tag its own text as its value, but for the template's own
+// paths, which executors know by their tokens.
+type tags struct{ template *plan.Template }
 
-func (tags) Lookup(name string) (string, bool) { return "{{" + name + "}}", true }
+func (t tags) Lookup(name string) (string, bool) {
+	if token, ok := t.template.PathToken(name); ok {
+		return token, true
+	}
+	return "{{" + name + "}}", true
+}
 
 func (tags) Expand([]string, bool) map[string]any { return nil }
