@@ -108,7 +108,7 @@ func (f *runFlags) apply(cmd *cobra.Command, cfg *Config) error {
 	switch cfg.Process.Isolation {
 	case "auto", "namespaces", "none":
 	default:
-		return usagef("isolation %q is none of auto, namespaces, none", cfg.Process.Isolation)
+		return usagef("run: --isolation %q is none of auto, namespaces, none", cfg.Process.Isolation)
 	}
 	if cmd.Flags().Changed("gpus") {
 		cfg.Process.GPUs = f.gpus
