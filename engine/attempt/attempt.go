@@ -137,9 +137,9 @@ type Resources struct {
 // Outcome is how an attempt ended, in Argo's words.
 type Outcome string
 
-// Failed means that the user's command ended badly (or ran too long); Error
-// that something around it did (a missing output, a command that does not
-// exist); Lost that the attempt cannot be found again.
+// Failed means that the user's command ended badly, ran too long or could not
+// be executed (a command that does not exist, as in a container); Error that
+// something around it did (a missing output); Lost that the attempt cannot be found again.
 const (
 	Succeeded Outcome = "Succeeded"
 	Failed    Outcome = "Failed"

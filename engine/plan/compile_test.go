@@ -96,12 +96,16 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a timeout of steps", spec("entrypoint: main\ntemplates:\n- name: main\n  timeout: 1s\n  steps: [[{name: a, template: b}]]\n- name: b\n  container: {image: x}"), 8, "Steps template doesn't support timeout field"},
 		{"a config map that is not there", spec("entrypoint: main\narguments: {parameters: [{name: p, valueFrom: {configMapKeyRef: {name: cm, key: k}}}]}\ntemplates:\n- name: main\n  container: {image: x}"), 6, "names ConfigMap cm which is not defined"},
 		{"a library template that is not there", dag("- {name: a, templateRef: {name: lib, template: x}}"), 10, "names WorkflowTemplate lib which is not defined"},
-		{"a suspend template", one("suspend: {}"), 8, "not run by pawl yet: spec.templates[0].suspend"},
-		{"a container set", one("containerSet: {containers: [{name: main, image: x}]}"), 8, "not run by pawl yet: spec.templates[0].containerSet (give each container a template of its own)"},
-		{"a hook", dag("- {name: a, template: ok, hooks: {running: {template: ok, expression: \"true\"}}}"), 10, "not run by pawl yet: spec.templates[0].dag.tasks[0].hooks"},
-		{"a secret", one("container: {image: x, env: [{name: E, valueFrom: {secretKeyRef: {name: s, key: k}}}]}"), 8, "not run by pawl yet: spec.templates[0].container.env[0].valueFrom.secretKeyRef"},
-		{"an artifact in s3", one("inputs: {artifacts: [{name: a, path: /a, s3: {key: k}}]}\ncontainer: {image: x}"), 8, "not run by pawl yet: spec.templates[0].inputs.artifacts[0].s3"},
-		{"a mutex", spec("entrypoint: main\nsynchronization: {mutexes: [{name: m}]}\ntemplates:\n- name: main\n  container: {image: x}"), 6, "not run by pawl yet: spec.synchronization"},
+		{"a suspend template", one("suspend: {}"), 8, "spec.templates[0].suspend: is not run by pawl yet"},
+		{"a container set", one("containerSet: {containers: [{name: main, image: x}]}"), 8, "spec.templates[0].containerSet: is not run by pawl yet (give each container a template of its own)"},
+		{"a hook", dag("- {name: a, template: ok, hooks: {running: {template: ok, expression: \"true\"}}}"), 10, "spec.templates[0].dag.tasks[0].hooks: is not run by pawl yet"},
+		{"a secret", one("container: {image: x, env: [{name: E, valueFrom: {secretKeyRef: {name: s, key: k}}}]}"), 8, "spec.templates[0].container.env[0].valueFrom.secretKeyRef: is not run by pawl yet"},
+		{"an artifact in s3", one("inputs: {artifacts: [{name: a, path: /a, s3: {key: k}}]}\ncontainer: {image: x}"), 8, "spec.templates[0].inputs.artifacts[0].s3: is not run by pawl yet"},
+		{"a default that reads an input below it", one("inputs: {parameters: [{name: a, value: \"{{inputs.parameters.b}}\"}, {name: b, value: x}]}\ncontainer: {image: x}"), 8, "failed to resolve {{inputs.parameters.b}} (a default sees the inputs.parameters declared above it)"},
+		{"an output of two origins", one("outputs: {parameters: [{name: o, value: x, valueFrom: {path: /o}}]}\ncontainer: {image: x}"), 8, "outputs.parameters.o has both value and valueFrom (keep one of them)"},
+		{"the path of an output that is no file", one("outputs: {parameters: [{name: o, value: x}]}\ncontainer: {image: x, args: [\"{{outputs.parameters.o.path}}\"]}"), 9, "failed to resolve {{outputs.parameters.o.path}}"},
+		{"a tag in the name of an output", one("inputs: {parameters: [{name: p, value: x}]}\noutputs: {artifacts: [{name: \"a-{{inputs.parameters.p}}\", path: /a}]}\ncontainer: {image: x}"), 9, "a tag in a name is not run by pawl yet: a-{{inputs.parameters.p}} (write the name out)"},
+		{"a mutex", spec("entrypoint: main\nsynchronization: {mutexes: [{name: m}]}\ntemplates:\n- name: main\n  container: {image: x}"), 6, "spec.synchronization: is not run by pawl yet"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, problems := Compile(input(t, "wf.yaml", c.manifest))
@@ -420,4 +424,24 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAWrongArgumentIsSaidOnce(t *testing.T) {
+	_, problems := Compile(input(t, "wf.yaml", spec(`
+entrypoint: main
+templates:
+- name: main
+  steps:
+  - - name: a
+      template: pod
+      arguments: {artifacts: [{name: in, from: "{{workflow.outputs.artifacts.x}}"}]}
+- name: pod
+  inputs: {artifacts: [{name: in, path: /in}]}
+  container: {image: x}
+`)))
+	want := "wf.yaml:11: error: spec.templates[0].steps[0][0].arguments.artifacts[0].from: {{workflow.outputs.artifacts.x}} is not run by pawl yet " +
+		"(pass the output on as an argument, up through the outputs of steps or dag templates)"
+	if got := problems.Error(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

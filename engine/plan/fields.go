@@ -65,7 +65,7 @@ var workflowFields = fields{
 	"retryStrategy":                {below: retryFields},
 	"templateDefaults":             {below: templateFields},
 	"hooks":                        {below: fields{"exit": {below: hookFields}}},
-	"workflowMetadata":             {below: fields{"labels": yes, "annotations": yes, "labelsFrom": no}},
+	"workflowMetadata":             {below: fields{"labels": yes, "annotations": yes, "labelsFrom": instead("write the labels out under workflowMetadata.labels")}},
 	"serviceAccountName":           idle,
 	"automountServiceAccountToken": idle,
 	"executor":                     idle,
@@ -89,17 +89,27 @@ var workflowFields = fields{
 	"archiveLogs":                  idle,
 	"artifactGC":                   idle,
 	"artifactRepositoryRef":        instead("remove it: artifacts are kept in the local store"),
-	"suspend":                      no,
-	"podSpecPatch":                 no,
-	"metrics":                      no,
+	"suspend":                      instead("remove it, and start the run when it is to run"),
+	"podSpecPatch":                 patch,
+	"metrics":                      metrics,
 	"shutdown":                     instead("remove it: `pawl stop` and `pawl terminate` end a run"),
-	"synchronization":              no,
+	"synchronization":              locks,
 }
+
+// What to do about fields that occur in several places.
+var (
+	patch    = instead("set the fields themselves")
+	metrics  = instead("remove it: how runs ended and how long they took is known of every run")
+	locks    = instead("remove it; parallelism limits what a run does at once")
+	handlers = instead("run the template as a task or step of its own, by depends or continueOn, or as spec.onExit")
+	global   = instead("pass the output on as an argument, up through the outputs of steps or dag templates")
+	secrets  = instead("pawl hands no Secret to a step: have the step read it from a file of this machine, or use a parameter if it may be read in the run's record")
+)
 
 var templateFields = fields{
 	"name":                         yes,
 	"inputs":                       {below: fields{"parameters": {below: inputParameterFields}, "artifacts": {below: inputArtifactFields}}},
-	"outputs":                      {below: fields{"parameters": {below: outputParameterFields}, "artifacts": {below: outputArtifactFields}, "result": no, "exitCode": no}},
+	"outputs":                      {below: fields{"parameters": {below: outputParameterFields}, "artifacts": {below: outputArtifactFields}, "result": instead("remove it: it is known of every task and step"), "exitCode": instead("remove it: it is known of every task and step")}},
 	"container":                    {below: containerFields},
 	"script":                       {below: containerFields.with(fields{"source": yes})},
 	"steps":                        {below: stepFields},
@@ -123,19 +133,19 @@ var templateFields = fields{
 	"securityContext":              idle,
 	"annotations":                  idle,
 	"archiveLocation":              idle,
-	"daemon":                       no,
+	"daemon":                       instead("start it in the background of the step that needs it"),
 	"containerSet":                 instead("give each container a template of its own"),
-	"resource":                     no,
-	"suspend":                      no,
-	"data":                         no,
+	"resource":                     instead("use a container template that runs kubectl"),
+	"suspend":                      instead("split the workflow there in two"),
+	"data":                         instead("use a script template that prints the list as JSON"),
 	"http":                         instead("use a container template that runs curl"),
 	"plugin":                       no,
 	"initContainers":               instead("do their work in the container's command"),
-	"sidecars":                     no,
-	"podSpecPatch":                 no,
-	"metrics":                      no,
-	"synchronization":              no,
-	"memoize":                      no,
+	"sidecars":                     instead("start them in the background of the step's command"),
+	"podSpecPatch":                 patch,
+	"metrics":                      metrics,
+	"synchronization":              locks,
+	"memoize":                      instead("remove it: the step then runs each time"),
 }
 
 var containerFields = fields{
@@ -144,8 +154,8 @@ var containerFields = fields{
 	"command":                  yes,
 	"args":                     yes,
 	"workingDir":               yes,
-	"env":                      {below: fields{"name": yes, "value": yes, "valueFrom": {below: fields{"configMapKeyRef": yes, "secretKeyRef": no, "fieldRef": no, "resourceFieldRef": no, "fileKeyRef": no}}}},
-	"envFrom":                  {below: fields{"prefix": yes, "configMapRef": yes, "secretRef": no}},
+	"env":                      {below: fields{"name": yes, "value": yes, "valueFrom": {below: fields{"configMapKeyRef": yes, "secretKeyRef": secrets, "fieldRef": instead("use a tag such as {{workflow.name}} or {{pod.name}} as value"), "resourceFieldRef": instead("write the value out"), "fileKeyRef": no}}}},
+	"envFrom":                  {below: fields{"prefix": yes, "configMapRef": yes, "secretRef": secrets}},
 	"resources":                yes,
 	"volumeMounts":             {below: fields{"name": yes, "readOnly": yes, "mountPath": yes, "subPath": yes, "recursiveReadOnly": idle, "mountPropagation": idle, "subPathExpr": no}},
 	"ports":                    idle,
@@ -177,8 +187,8 @@ var stepFields = fields{
 	"withSequence": yes,
 	"when":         yes,
 	"continueOn":   yes,
-	"onExit":       no,
-	"hooks":        no,
+	"onExit":       handlers,
+	"hooks":        handlers,
 }
 
 var hookFields = fields{
@@ -192,7 +202,7 @@ var retryFields = fields{
 
 var argumentsFields = fields{
 	"parameters": {below: fields{
-		"name": yes, "value": yes, "default": yes, "enum": yes, "description": yes, "globalName": no,
+		"name": yes, "value": yes, "default": yes, "enum": yes, "description": yes, "globalName": global,
 		"valueFrom": {below: valueFromFields.with(fields{"configMapKeyRef": yes, "default": yes})},
 	}},
 	"artifacts": {below: artifactFields.with(fields{"from": yes, "raw": yes, "subPath": yes, "optional": yes})},
@@ -204,19 +214,19 @@ var valueFromFields = fields{
 }
 
 var inputParameterFields = fields{
-	"name": yes, "value": yes, "default": yes, "enum": yes, "description": yes, "globalName": no,
+	"name": yes, "value": yes, "default": yes, "enum": yes, "description": yes, "globalName": global,
 	"valueFrom": {below: valueFromFields.with(fields{"configMapKeyRef": yes, "default": yes})},
 }
 
 var outputParameterFields = fields{
-	"name": yes, "description": yes, "globalName": no, "value": no, "default": no, "enum": no,
+	"name": yes, "description": yes, "globalName": global, "value": yes, "default": no, "enum": no,
 	"valueFrom": {below: valueFromFields.with(fields{"path": yes, "parameter": yes, "expression": yes, "default": yes})},
 }
 
 // artifactFields refuses what only some places of an artifact allow.
 var artifactFields = fields{
 	"name": yes, "path": no, "mode": no, "from": no, "raw": no, "optional": no, "subPath": no,
-	"archive": idle, "archiveLogs": idle, "artifactGC": idle, "globalName": no, "recurseMode": no,
+	"archive": idle, "archiveLogs": idle, "artifactGC": idle, "globalName": global, "recurseMode": no,
 	"fromExpression": no, "deleted": no,
 	"s3": store, "git": store, "http": store, "artifactory": store, "hdfs": store, "oss": store, "gcs": store, "azure": store,
 }
@@ -229,7 +239,7 @@ var outputArtifactFields = artifactFields.with(fields{"path": yes, "optional": y
 
 var volumeFields = fields{
 	"name": yes, "emptyDir": yes, "configMap": yes,
-	"hostPath": no, "gcePersistentDisk": no, "awsElasticBlockStore": no, "gitRepo": no, "secret": no, "nfs": no,
+	"hostPath": instead("remove it: a step sees this machine's files read-only, and other places are its own"), "gcePersistentDisk": no, "awsElasticBlockStore": no, "gitRepo": no, "secret": secrets, "nfs": no,
 	"iscsi": no, "glusterfs": no, "rbd": no, "flexVolume": no, "cinder": no, "cephfs": no, "flocker": no,
 	"downwardAPI": no, "fc": no, "azureFile": no, "vsphereVolume": no, "quobyte": no, "azureDisk": no,
 	"photonPersistentDisk": no, "projected": no, "portworxVolume": no, "scaleIO": no, "storageos": no, "csi": no,
@@ -268,7 +278,7 @@ func (c *compiler) classed(at place, value any, r rule) {
 		if advice == "" {
 			advice = "remove it"
 		}
-		c.problem(at, "not run by pawl yet: "+at.path, advice)
+		c.problem(at, "is not run by pawl yet", advice)
 	case unused:
 		c.unused(at)
 	case honoured:

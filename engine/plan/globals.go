@@ -202,7 +202,7 @@ func (c *compiler) globalText(source string, at place) string {
 	}
 	for _, name := range t.Names() {
 		if _, ok := c.plan.Globals[name]; !ok {
-			c.problem(at, fmt.Sprintf("not run by pawl yet: {{%s}} in this field", name), "only workflow parameters are known before the run")
+			c.problem(at, fmt.Sprintf("{{%s}} in this field is not run by pawl yet", name), "only workflow parameters are known before the run")
 			return source
 		}
 	}

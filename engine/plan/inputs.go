@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 )
 
@@ -13,7 +15,8 @@ func (c *compiler) inputs(t *Template, w *wfv1.Template, at place) {
 		}
 		in := InputParameter{Name: p.Name}
 		if source, ok := c.parameterValue(p, at); ok {
-			in.Default = c.text(scope{at: at, kind: "workflow"}, source, at.field("value"))
+			// It sees the inputs above it: those that t has so far.
+			in.Default = c.text(scope{at: at, kind: "input", template: t}, source, at.field("value"))
 		}
 		if len(p.Enum) > 0 && in.Default != nil && in.Default.Literal() && !inEnum(p.Enum, in.Default.Source()) {
 			c.errorf(at, "value %q of parameter %s is not in its enum", in.Default.Source(), p.Name)
@@ -63,6 +66,8 @@ func (c *compiler) nameOnce(names map[string]bool, name, list string, at place) 
 		c.errorf(at, "%s: a name is required", list)
 	case names[name]:
 		c.errorf(at.field("name"), "%s: name '%s' is not unique", list, name)
+	case strings.Contains(name, "{{"):
+		c.problem(at.field("name"), "a tag in a name is not run by pawl yet: "+name, "write the name out")
 	case !validName(name):
 		c.errorf(at.field("name"), "%s: name '%s' is invalid: letters, digits, - and _ only, 128 at most", list, name)
 	default:

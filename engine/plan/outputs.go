@@ -11,7 +11,11 @@ import (
 // compiled, which may call the template itself.
 func (c *compiler) declareOutputs(t *Template, w *wfv1.Template) {
 	for _, p := range w.Outputs.Parameters {
-		t.OutputParameters = append(t.OutputParameters, OutputParameter{Name: p.Name})
+		out := OutputParameter{Name: p.Name}
+		if p.Value != nil {
+			out.Value = literal("") // no file: it has no path to be asked for
+		}
+		t.OutputParameters = append(t.OutputParameters, out)
 	}
 	for _, a := range w.Outputs.Artifacts {
 		t.OutputArtifacts = append(t.OutputArtifacts, OutputArtifact{Name: a.Name, Optional: a.Optional})
@@ -35,6 +39,17 @@ func (c *compiler) outputs(t *Template, w *wfv1.Template, at place) {
 
 func (c *compiler) outputParameter(t *Template, out *OutputParameter, p wfv1.Parameter, at place) {
 	from := p.ValueFrom
+	if p.Value != nil {
+		if from != nil {
+			c.problem(at, fmt.Sprintf("outputs.parameters.%s has both value and valueFrom", p.Name), "keep one of them")
+		}
+		s := scope{at: at, kind: "template", template: t}
+		if !t.IsPod() {
+			s.kind, s.parent = "outputs", t
+		}
+		out.Value = c.text(s, p.Value.String(), at.field("value"))
+		return
+	}
 	if from == nil {
 		c.problem(at, fmt.Sprintf("outputs.parameters.%s.valueFrom is required", p.Name), "say where the value comes from")
 		return
@@ -76,6 +91,9 @@ func (c *compiler) outputArtifact(t *Template, out *OutputArtifact, a *wfv1.Arti
 	}
 	out.Path = *literal("")
 	if a.From == "" {
+		if a.FromExpression != "" {
+			return // refused by the table of fields
+		}
 		c.problem(at, fmt.Sprintf("outputs.artifacts.%s needs from", a.Name), "name the output of a task or step: {{tasks.NAME.outputs.artifacts.NAME}}")
 		return
 	}

@@ -127,7 +127,8 @@ type InputArtifact struct {
 }
 
 // OutputParameter is one outputs.parameters entry: Path for pods, Value
-// (valueFrom.parameter or .expression) for steps and dag.
+// (valueFrom.parameter or .expression) for steps and dag, or for either a value
+// that the manifest gives.
 type OutputParameter struct {
 	Name    string
 	Path    *Text

@@ -300,6 +300,9 @@ func (t *Template) Fill(s *attempt.Spec, env Env) error {
 		s.Outputs = append(s.Outputs, attempt.OutputArtifact{Name: a.Name, Path: r.text("outputs.artifacts."+a.Name, &a.Path), Optional: a.Optional})
 	}
 	for _, o := range t.OutputParameters {
+		if o.Path == nil {
+			continue // the manifest gives the value
+		}
 		out := attempt.OutputParameter{Name: o.Name, Path: r.text("outputs.parameters."+o.Name, o.Path)}
 		if o.Default != nil {
 			fallback := r.text("outputs.parameters."+o.Name, o.Default)

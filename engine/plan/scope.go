@@ -10,8 +10,8 @@ import (
 // scope says which names a text may refer to.
 type scope struct {
 	at place
-	// kind is "workflow" (values of the workflow alone), "template" (inside a
-	// template), "task" (the fields of a task or step of parent) or "outputs"
+	// kind is "workflow" (values of the workflow alone), "input" (the default of
+	// an input), "template" (inside a template), "task" (the fields of a task or step of parent) or "outputs"
 	// (the outputs of parent, when all its tasks are over).
 	kind     string
 	template *Template // whose inputs are seen
@@ -96,7 +96,7 @@ func (c *compiler) checkGlobal(name, rest, unresolved string) (why, hint string)
 	case "status", "failures", "duration", "", "labels", "annotations", "scheduledTime", "priority":
 		return "", ""
 	case "outputs":
-		return "not run by pawl yet: {{" + name + "}}", "pass the output on by steps or tasks"
+		return "{{" + name + "}} is not run by pawl yet", "pass the output on as an argument, up through the outputs of steps or dag templates"
 	case "parameters":
 		if of == "" {
 			return "", ""
@@ -126,6 +126,9 @@ func (s scope) checkInput(rest, unresolved string) (why, hint string) {
 		for _, p := range s.template.Inputs {
 			known = append(known, p.Name)
 		}
+		if s.kind == "input" {
+			return unresolved, meant(name, known, "a default sees the inputs.parameters declared above it")
+		}
 		return unresolved, meant(name, known, "add it to the template's inputs.parameters")
 	case kind == "artifacts":
 		name = strings.TrimSuffix(name, ".path")
@@ -149,7 +152,7 @@ func (s scope) checkOutput(rest, unresolved string) (why, hint string) {
 	name = strings.TrimSuffix(name, ".path")
 	var known []string
 	for _, p := range s.template.OutputParameters {
-		if kind == "parameters" {
+		if kind == "parameters" && p.Value == nil {
 			known = append(known, p.Name)
 		}
 	}
@@ -227,7 +230,7 @@ func (t *Task) checkField(rest, unresolved string) (why, hint string) {
 	case "id", "status", "exitCode", "startedAt", "finishedAt", "":
 		return "", ""
 	case "ip", "hostNodeName":
-		return "not run by pawl yet: " + strings.TrimPrefix(unresolved, "failed to resolve "), "local processes have no address of their own"
+		return strings.TrimPrefix(unresolved, "failed to resolve ") + " is not run by pawl yet", "local processes have no address of their own"
 	case "outputs":
 	default:
 		return unresolved, "known are id, status, exitCode, startedAt, finishedAt and outputs"

@@ -216,7 +216,8 @@ func (c *compiler) checkGiven(at place, task *Task) {
 	}
 }
 
-// artifactSource resolves from: "{{...}}" or raw.
+// artifactSource resolves from: "{{...}}" or raw; nil: neither is given. After a
+// problem it is a source all the same, so that the problem is said once.
 func (c *compiler) artifactSource(s scope, a *wfv1.Artifact, at place) *ArtifactSource {
 	src := &ArtifactSource{}
 	if a.SubPath != "" {
@@ -227,11 +228,12 @@ func (c *compiler) artifactSource(s scope, a *wfv1.Artifact, at place) *Artifact
 		return src
 	}
 	if a.From == "" {
-		if located(a.ArtifactLocation) {
+		if located(a.ArtifactLocation) || a.FromExpression != "" {
 			return src // refused by the table of fields
 		}
 		if !a.Optional {
-			c.problem(at, fmt.Sprintf("artifact %s needs from or raw", a.Name), "")
+			c.problem(at, fmt.Sprintf("artifact %s needs from or raw", a.Name), "write from: {{tasks.NAME.outputs.artifacts.NAME}} or {{inputs.artifacts.NAME}}")
+			return src
 		}
 		return nil
 	}
@@ -239,16 +241,16 @@ func (c *compiler) artifactSource(s scope, a *wfv1.Artifact, at place) *Artifact
 	t, err := parseText(a.From)
 	if err != nil {
 		c.errorf(at, "%v", err)
-		return nil
+		return src
 	}
 	name, ok := t.Reference()
 	if !ok {
 		c.problem(at, fmt.Sprintf("%q is not one reference to an artifact", a.From), "write {{tasks.NAME.outputs.artifacts.NAME}} or {{inputs.artifacts.NAME}}")
-		return nil
+		return src
 	}
 	if why, hint := s.check(c, name); why != "" {
 		c.problem(at, why, hint)
-		return nil
+		return src
 	}
 	if input, ok := strings.CutPrefix(name, "inputs.artifacts."); ok && s.template != nil {
 		src.Input = input
@@ -261,7 +263,7 @@ func (c *compiler) artifactSource(s scope, a *wfv1.Artifact, at place) *Artifact
 		}
 	}
 	c.problem(at, fmt.Sprintf("{{%s}} is no artifact", name), "write {{tasks.NAME.outputs.artifacts.NAME}} or {{inputs.artifacts.NAME}}")
-	return nil
+	return src
 }
 
 // captureResults marks the tasks whose standard output somebody reads.
@@ -357,7 +359,7 @@ func (c *compiler) targets(t *Template, target string, at place) {
 		}
 	}
 	if strings.Contains(target, "{{") {
-		c.problem(at, "not run by pawl yet: a tag in dag.target", "name the tasks")
+		c.problem(at, "a tag in dag.target is not run by pawl yet", "name the tasks")
 		return
 	}
 	for _, name := range strings.Fields(target) {

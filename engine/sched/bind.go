@@ -58,15 +58,18 @@ func hasFallback(t *plan.Text) bool {
 func (s *State) bind(t *plan.Task, sc *scope) (*inputs, error) {
 	tmpl := t.Template
 	in := &inputs{}
+	// The template's own texts see its inputs: a default those above it, raw
+	// content all parameters.
+	own := &scope{s: s, self: &node{tmpl: tmpl, in: in}}
 	if len(tmpl.Inputs) > 0 {
-		in.parameters = make([]string, len(tmpl.Inputs))
+		in.parameters = make([]string, 0, len(tmpl.Inputs))
 	}
 	for i := range tmpl.Inputs {
-		v, err := s.bindParameter(&tmpl.Inputs[i], t.Arguments[i], sc)
+		v, err := s.bindParameter(&tmpl.Inputs[i], t.Arguments[i], sc, own)
 		if err != nil {
 			return nil, err
 		}
-		in.parameters[i] = v
+		in.parameters = append(in.parameters, v)
 	}
 	if len(tmpl.InputArtifacts) > 0 {
 		in.artifacts = make([]Artifact, len(tmpl.InputArtifacts))
@@ -74,8 +77,7 @@ func (s *State) bind(t *plan.Task, sc *scope) (*inputs, error) {
 	for i := range tmpl.InputArtifacts {
 		source, where := t.Artifacts[i], sc
 		if source == nil {
-			// The template's own content may have tags of its parameters.
-			source, where = tmpl.InputArtifacts[i].Default, &scope{s: s, self: &node{tmpl: tmpl, in: in}}
+			source, where = tmpl.InputArtifacts[i].Default, own
 		}
 		a, err := s.bindArtifact(&tmpl.InputArtifacts[i], source, where)
 		if err != nil {
@@ -88,7 +90,7 @@ func (s *State) bind(t *plan.Task, sc *scope) (*inputs, error) {
 
 // bindParameter: the argument, unless it passes on an output that is not there
 // because its task did not run; else the default.
-func (s *State) bindParameter(p *plan.InputParameter, argument *plan.Text, sc *scope) (string, error) {
+func (s *State) bindParameter(p *plan.InputParameter, argument *plan.Text, sc, own *scope) (string, error) {
 	if argument != nil {
 		v, err := s.render(argument, sc)
 		if err == nil {
@@ -101,7 +103,7 @@ func (s *State) bindParameter(p *plan.InputParameter, argument *plan.Text, sc *s
 	if p.Default == nil {
 		return "", fmt.Errorf("inputs.parameters.%s was not supplied", p.Name)
 	}
-	return p.Default.Render(&scope{s: s})
+	return p.Default.Render(own)
 }
 
 func (s *State) bindArtifact(in *plan.InputArtifact, source *plan.ArtifactSource, sc *scope) (Artifact, error) {

@@ -92,8 +92,11 @@ func (s *State) attemptEnded(n *node, r *attempt.Result) {
 		s.attemptLost(n, r)
 		return
 	}
-	n.out = outputsOf(n, r)
+	var err error
+	n.out, err = s.outputsOf(n, r)
 	switch {
+	case r.Outcome == attempt.Succeeded && err != nil:
+		s.finish(n, Errored, err.Error())
 	case r.Outcome == attempt.Succeeded:
 		s.finish(n, Succeeded, "")
 	case n.stopping:
@@ -130,12 +133,20 @@ func (s *State) attemptLost(n *node, r *attempt.Result) {
 	s.commands = append(s.commands, Command{Kind: StartAttempt, Spec: spec})
 }
 
-// outputsOf keeps what the attempt left, in the order in which the template
-// declares it.
-func outputsOf(n *node, r *attempt.Result) *Outputs {
+// outputsOf keeps what the attempt left and the values that the manifest gives,
+// in the order in which the template declares them.
+func (s *State) outputsOf(n *node, r *attempt.Result) (*Outputs, error) {
 	out := &Outputs{Result: r.Result, ExitCode: r.ExitCode}
+	var failed error
 	for _, p := range n.tmpl.OutputParameters {
-		if v, ok := r.Parameters[p.Name]; ok {
+		if p.Value != nil {
+			v, err := p.Value.Render(&scope{s: s, self: n, pod: true})
+			if err != nil {
+				failed = fmt.Errorf("outputs.parameters.%s: %w", p.Name, err)
+				continue
+			}
+			out.Parameters = append(out.Parameters, Parameter{Name: p.Name, Value: v})
+		} else if v, ok := r.Parameters[p.Name]; ok {
 			out.Parameters = append(out.Parameters, Parameter{Name: p.Name, Value: v})
 		}
 	}
@@ -145,9 +156,9 @@ func outputsOf(n *node, r *attempt.Result) *Outputs {
 		}
 	}
 	if out.Result == nil && out.ExitCode == nil && out.Parameters == nil && out.Artifacts == nil {
-		return nil
+		return nil, failed
 	}
-	return out
+	return out, failed
 }
 
 // stopPod asks a running attempt to end. The reason becomes its message.

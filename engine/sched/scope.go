@@ -104,7 +104,7 @@ func (sc *scope) input(name, rest string) (string, bool) {
 	t := sc.self.tmpl
 	if p, ok := strings.CutPrefix(rest, "parameters."); ok {
 		for i := range t.Inputs {
-			if t.Inputs[i].Name == p {
+			if t.Inputs[i].Name == p && i < len(sc.self.in.parameters) {
 				return sc.self.in.parameters[i], true
 			}
 		}
@@ -120,9 +120,9 @@ func (sc *scope) input(name, rest string) (string, bool) {
 }
 
 func inputsJSON(t *plan.Template, in *inputs) string {
-	list := make([]plan.Parameter, len(t.Inputs))
-	for i := range t.Inputs {
-		list[i] = plan.Parameter{Name: t.Inputs[i].Name, Value: in.parameters[i]}
+	list := make([]plan.Parameter, len(in.parameters))
+	for i, value := range in.parameters {
+		list[i] = plan.Parameter{Name: t.Inputs[i].Name, Value: value}
 	}
 	text, _ := json.Marshal(list)
 	return string(text)
