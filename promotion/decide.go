@@ -31,6 +31,7 @@ type Candidacy struct {
 type OpenPullRequest struct {
 	Number int
 	Digest string // of the marker in its body
+	Head   string // commit that its branch was seen at
 	// Foreign says that the head branch holds commits that pawl did not make.
 	Foreign bool
 	// Stale says that it cannot be merged as it is: the stage's files changed on

@@ -2,6 +2,7 @@ package promotion
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pawl-dev/pawl/promotion/forge"
 )
@@ -20,6 +21,8 @@ type Observation struct {
 	// race of two replicas. They are closed; Open is the lowest number.
 	Duplicates []int
 	Rejected   map[string]int
+	// Merged are the digests that were merged, and when last.
+	Merged map[string]time.Time
 }
 
 // Observe reads the pull requests of a place, of every state and oldest first.
@@ -27,7 +30,7 @@ type Observation struct {
 // write a marker. moved reports whether the stage's files changed on the base
 // branch since a commit.
 func Observe(p Place, me Identity, all []forge.PullRequest, moved func(base string) bool) Observation {
-	o := Observation{Rejected: map[string]int{}}
+	o := Observation{Rejected: map[string]int{}, Merged: map[string]time.Time{}}
 	for _, pr := range all {
 		if pr.Head != p.Branch() || pr.Base != p.Base {
 			continue
@@ -36,7 +39,7 @@ func Observe(p Place, me Identity, all []forge.PullRequest, moved func(base stri
 		mine = mine && marker.Key == p.Key() && pr.Author == me.Account
 		switch {
 		case pr.State == forge.StateOpen && o.Open == nil:
-			o.Open = &OpenPullRequest{Number: pr.Number, Foreign: !mine || hasForeign(pr.Commits, me)}
+			o.Open = &OpenPullRequest{Number: pr.Number, Head: pr.HeadSHA, Foreign: !mine || hasForeign(pr.Commits, me)}
 			if mine {
 				o.Open.Digest = marker.Digest
 				o.Open.Stale = pr.Mergeable == forge.MergeConflict || moved(marker.Base)
@@ -47,6 +50,9 @@ func Observe(p Place, me Identity, all []forge.PullRequest, moved func(base stri
 			o.Rejected[marker.Digest] = pr.Number
 		case pr.State == forge.StateMerged && mine:
 			delete(o.Rejected, marker.Digest) // somebody changed their mind
+			if pr.Ended.After(o.Merged[marker.Digest]) {
+				o.Merged[marker.Digest] = pr.Ended
+			}
 		}
 	}
 	return o

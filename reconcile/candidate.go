@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/pawl-dev/pawl/api/v1alpha1"
 	"github.com/pawl-dev/pawl/engine"
+	"github.com/pawl-dev/pawl/engine/artifact"
 	"github.com/pawl-dev/pawl/engine/attempt"
 	"github.com/pawl-dev/pawl/policies"
 	"github.com/pawl-dev/pawl/store"
@@ -29,7 +32,11 @@ type Candidate struct {
 	Evidence policies.Evidence   `json:"evidence"`
 	// Judged is by stage.
 	Judged map[string]Judged `json:"judged,omitempty"`
+
+	recorded bool // it is in the store
 }
+
+func (c *Candidate) key() string { return c.Namespace + "/" + c.Model + "/" + c.RunUID }
 
 // Digest is the model's.
 func (c *Candidate) Digest() string { return c.Ref.Digest }
@@ -38,7 +45,7 @@ func (c *Candidate) Digest() string { return c.Ref.Digest }
 type Judged struct {
 	Decisions []policies.Decision `json:"decisions"`
 	Verdict   policies.Verdict    `json:"verdict"`
-	// Against is the digest of the model that the stage served then, and Gates
+	// Against is the address of the model that the stage named then, and Gates
 	// the hashes of the gates: when either is another now, it is judged again.
 	Against string    `json:"against,omitempty"`
 	Gates   []string  `json:"gates"`
@@ -76,7 +83,7 @@ func (l *Loop) candidates(ctx context.Context, namespace string, m *v1alpha1.Mod
 	known := map[string]bool{}
 	var out []*Candidate
 	for _, d := range docs {
-		c := &Candidate{}
+		c := &Candidate{recorded: true}
 		if err := json.Unmarshal(d.Data, c); err != nil {
 			return nil, fmt.Errorf("candidate %s: what the store has of it: %w", d.Key, err)
 		}
@@ -139,6 +146,9 @@ func (l *Loop) gather(ctx context.Context, c *Candidate, m *v1alpha1.ModelDeploy
 			continue
 		}
 		data, err := l.metricsFile(ref)
+		if errors.Is(err, artifact.ErrNotFound) {
+			continue // it was removed: its metrics are missing, and no gate passes without them
+		}
 		if err != nil {
 			return fmt.Errorf("run %s: artifact %s: %w", c.Run, name, err)
 		}
@@ -176,12 +186,27 @@ func (l *Loop) metricsFile(ref attempt.ArtifactRef) ([]byte, error) {
 	return data, nil
 }
 
+// forgetCandidates removes the records of old candidates, newest first in cs, but
+// for the models that are kept: those that a stage names or a pull request
+// proposes.
+func (l *Loop) forgetCandidates(ctx context.Context, cs []*Candidate, keep map[string]bool) error {
+	for i, c := range cs {
+		if i < candidateRuns || keep[c.Digest()] || !c.recorded {
+			continue
+		}
+		if err := l.Store.DeleteDoc(ctx, kindCandidate, c.key(), store.AnyVersion); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *Loop) saveCandidate(ctx context.Context, c *Candidate) error {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	_, err = l.Store.PutDoc(ctx, kindCandidate, c.Namespace+"/"+c.Model+"/"+c.RunUID, data, store.AnyVersion)
+	_, err = l.Store.PutDoc(ctx, kindCandidate, c.key(), data, store.AnyVersion)
 	return err
 }
 
@@ -201,7 +226,7 @@ func (l *Loop) judge(ctx context.Context, v *StageView) error {
 	if err != nil {
 		return err
 	}
-	j := Judged{At: l.Now().UTC(), Against: v.State.Base.Digest, Gates: hashes(st.gates)}
+	j := Judged{At: l.Now().UTC(), Against: v.State.Base.URI, Gates: hashes(st.gates)}
 	for _, g := range st.gates {
 		j.Decisions = append(j.Decisions, policies.Evaluate(g, c.Evidence, current, j.At))
 	}
@@ -287,7 +312,8 @@ func why(c *Candidate, j Judged) string {
 	return s
 }
 
-// Judgements are how a run was judged, oldest first.
+// Judgements are how a run was judged, oldest first. One that was recorded again
+// after a crash is told once.
 func Judgements(ctx context.Context, st *store.Store, runUID string) ([]Judgement, error) {
 	facts, err := st.Facts(ctx, kindJudgement, runUID, 0)
 	if err != nil {
@@ -299,7 +325,15 @@ func Judgements(ctx context.Context, st *store.Store, runUID string) ([]Judgemen
 		if err := json.Unmarshal(f.Data, &j); err != nil {
 			return nil, fmt.Errorf("judgement of run %s: %w", runUID, err)
 		}
+		if n := len(out); n > 0 && sameJudgement(out[n-1], j) {
+			continue
+		}
 		out = append(out, j)
 	}
 	return out, nil
+}
+
+func sameJudgement(a, b Judgement) bool {
+	a.At, b.At = time.Time{}, time.Time{}
+	return reflect.DeepEqual(a, b)
 }

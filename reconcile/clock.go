@@ -28,6 +28,14 @@ type CronStatus struct {
 	Why       string    `json:"why,omitempty"`
 }
 
+const (
+	// lookAtClock is how often the clock is looked at though nothing is due: it
+	// may have been set, or the machine may have slept.
+	lookAtClock = 15 * time.Second
+	// cronAgain is when a cron workflow that is in trouble is looked at again.
+	cronAgain = 10 * time.Second
+)
+
 // cronRecord is what is kept of a CronWorkflow.
 type cronRecord struct {
 	State  cron.State `json:"state"`
@@ -40,23 +48,19 @@ func (t *triggers) watchClock(ctx context.Context, cur *synced) {
 		t.l.Log.Error("cron", "err", err)
 	}
 	for ctx.Err() == nil {
-		var next time.Time
+		next := t.l.Now().Add(lookAtClock)
 		for _, o := range cur.objects {
 			if cw, ok := o.Typed.(*wfv1.CronWorkflow); ok {
 				at, err := t.due(ctx, cur, o, cw)
 				if err != nil && ctx.Err() == nil {
 					t.l.Log.Error("cron", "cronWorkflow", o.Namespace+"/"+o.Name, "err", err)
-					at = t.l.Now().Add(10 * time.Second)
+					at = t.l.Now().Add(cronAgain)
 				}
 				next = earliest(next, at)
 			}
 		}
-		var timer <-chan time.Time
-		if !next.IsZero() {
-			timer = time.After(max(next.Sub(t.l.Now()), 100*time.Millisecond))
-		}
 		select {
-		case <-timer:
+		case <-time.After(max(next.Sub(t.l.Now()), 10*time.Millisecond)):
 		case <-ctx.Done():
 		}
 	}
@@ -137,29 +141,19 @@ func (t *triggers) activeRuns(ctx context.Context, o *api.Object) ([]string, err
 // forgetCrons removes the records of cron workflows that are no longer asked
 // for, so that one that comes again begins anew.
 func (t *triggers) forgetCrons(ctx context.Context, cur *synced) error {
-	docs, err := t.l.Store.ListDocs(ctx, kindCron, "")
-	if err != nil {
-		return err
-	}
 	wanted := map[string]bool{}
 	for _, o := range cur.objects {
 		if o.Kind == "CronWorkflow" {
 			wanted[o.Namespace+"/"+o.Name] = true
 		}
 	}
-	for _, d := range docs {
-		if !wanted[d.Key] {
-			if err := t.l.Store.DeleteDoc(ctx, kindCron, d.Key, store.AnyVersion); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-		}
-	}
-	return nil
+	return forgetDocs(ctx, t.l.Store, kindCron, wanted)
 }
 
 // TriggerCron runs a CronWorkflow now, because who asks for it.
 func (l *Loop) TriggerCron(ctx context.Context, namespace, name, who string) (Started, error) {
-	cur := l.inForce()
+	cur, release := l.hold()
+	defer release()
 	if cur == nil {
 		return Started{}, ErrNothingSynced
 	}

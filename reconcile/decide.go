@@ -1,10 +1,16 @@
 package reconcile
 
-import "github.com/pawl-dev/pawl/promotion"
+import (
+	"fmt"
+
+	"github.com/pawl-dev/pawl/promotion"
+)
 
 // Action is the next thing to do.
 type Action struct {
 	Kind ActionKind
+	// Commit is what Sync syncs.
+	Commit string
 	// Run is what Start starts, after it has stopped the older runs that it replaces.
 	Run *DesiredRun
 	// Stage is what Judge and Promote are about.
@@ -34,12 +40,12 @@ const (
 // Decide returns the next thing to do. It is level-based: an action that was
 // carried out makes a Record that asks for something else.
 func Decide(r Record) Action {
-	if r.Head != "" && r.Head != r.Tried {
-		return Action{Kind: Sync}
+	if r.Head != "" && r.Head != r.Tried && !r.Now.Before(r.SyncNotBefore) {
+		return Action{Kind: Sync, Commit: r.Head}
 	}
 	for i := range r.Workflows {
 		w := &r.Workflows[i]
-		if w.Known {
+		if w.Known || r.Now.Before(w.NotBefore) {
 			continue
 		}
 		if w.Concurrency == Queue && len(w.Older) > 0 {
@@ -55,10 +61,49 @@ func Decide(r Record) Action {
 		if s.Unjudged != nil {
 			return Action{Kind: Judge, Stage: s}
 		}
-		// While the head is refused nobody knows what the stages' files will be.
-		if d := promotion.Decide(s.State); d.Action != promotion.Rest && !r.Refused {
+		if !r.settled() {
+			continue
+		}
+		if d := promotion.Decide(s.State); d.Action != promotion.Rest {
 			return Action{Kind: Promote, Stage: s, Promotion: d}
 		}
 	}
 	return Action{Kind: Idle}
+}
+
+// settled reports whether the head commit is what is in force. While it is not,
+// nobody knows what the stages' files will be.
+func (r Record) settled() bool { return r.Head != "" && r.Head == r.Tried && !r.Refused }
+
+// subject is what the action is about: what rests after it has failed.
+func (a Action) subject() string {
+	switch a.Kind {
+	case Sync:
+		return syncSubject(a.Commit)
+	case Start:
+		return a.Run.subject()
+	case Judge, Promote:
+		return a.Stage.ID.subject()
+	}
+	return ""
+}
+
+func syncSubject(commit string) string { return "commit " + commit }
+
+// String says what is done to what. An action that was carried out is not
+// decided on again, so that two of one text in a row are a mistake.
+func (a Action) String() string {
+	s := fmt.Sprintf("%s: %s", a.subject(), a.Kind)
+	switch a.Kind {
+	case Start:
+		s += " " + a.Run.Key
+	case Judge:
+		s += " run " + a.Stage.Unjudged.RunUID
+	case Promote:
+		s += " " + string(a.Promotion.Action)
+		if c := a.Stage.State.Candidate; c != nil {
+			s += " " + promotion.Short(c.Digest)
+		}
+	}
+	return s
 }

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pawl-dev/pawl/api"
 	"github.com/pawl-dev/pawl/engine"
 	"github.com/pawl-dev/pawl/engine/artifact"
 	"github.com/pawl-dev/pawl/engine/executor"
+	"github.com/pawl-dev/pawl/engine/sched"
 	"github.com/pawl-dev/pawl/gitsync"
 	"github.com/pawl-dev/pawl/promotion/forge"
 	"github.com/pawl-dev/pawl/render"
@@ -36,7 +36,7 @@ type Options struct {
 	Scratch  string
 	Interval time.Duration // between looks at the repository
 
-	Store     *store.Store
+	Store     Store
 	Engine    *engine.Engine
 	Artifacts *artifact.Store
 	Snapshots *gitsync.Cache
@@ -59,30 +59,13 @@ type Loop struct {
 
 	mu      sync.Mutex
 	app     Application
-	current *synced // what is in force; nil before the first
+	current *synced          // what is in force; nil before the first
+	retries map[string]retry // by subject
 
-	retries map[StageID]retry // of this process's memory: a restart tries at once
+	looking sync.Mutex // one look at a time: an older answer never follows a newer
 }
 
-// synced is a commit in force.
-type synced struct {
-	snapshot *gitsync.Snapshot
-	objects  []*api.Object
-	runs     []desired
-	stages   []stage
-}
-
-type retry struct {
-	notBefore time.Time
-	pause     time.Duration
-	err       string
-}
-
-const (
-	kindApplication = "application"
-	retryFirst      = 2 * time.Second
-	retryLast       = 5 * time.Minute
-)
+const kindApplication = "application"
 
 // New makes a loop; what the store knows of the application is read when it
 // runs.
@@ -97,7 +80,7 @@ func New(o Options) (*Loop, error) {
 		return nil, fmt.Errorf("path %q: it must be a folder of the repository, relative to its root", o.Path)
 	}
 	o.Path = path.Clean(o.Path)
-	l := &Loop{Options: o, wake: make(chan struct{}, 1), retries: map[StageID]retry{}}
+	l := &Loop{Options: o, wake: make(chan struct{}, 1), retries: map[string]retry{}}
 	l.app = Application{Name: o.Name, Repo: o.Source.String(), Revision: o.Source.Revision, Path: o.Path}
 	w, err := gitsync.NewWatch(gitsync.WatchConfig{
 		Source: o.Source, Interval: o.Interval,
@@ -127,6 +110,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	if err := l.restore(ctx); err != nil {
 		return err
 	}
+	defer l.putInForce(nil)
+	// Before the first look, so that no change falls in between.
+	changes := l.Store.Subscribe(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
@@ -134,7 +120,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.Log.Error("watching the repository", "err", err)
 		}
 	})
-	wg.Go(func() { l.hearRuns(ctx) })
+	wg.Go(func() { l.hearRuns(ctx, changes) })
 	triggers := newTriggers(l)
 	wg.Go(func() { triggers.run(ctx) })
 	for {
@@ -152,10 +138,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// hearRuns wakes the loop when runs change.
-func (l *Loop) hearRuns(ctx context.Context) {
-	for c := range l.Store.Subscribe(ctx) {
-		if c.What == store.RunChanged {
+// hearRuns wakes the loop when a run has ended or is deleted. A run that goes on
+// changes several times a second, which changes nothing for the loop.
+func (l *Loop) hearRuns(ctx context.Context, changes <-chan store.Change) {
+	for c := range changes {
+		if c.What != store.RunChanged {
+			continue
+		}
+		run, err := l.Store.RunByUID(ctx, c.Key)
+		if err != nil || run.Status.Phase != string(sched.Running) {
 			l.Wake()
 		}
 	}
@@ -164,87 +155,74 @@ func (l *Loop) hearRuns(ctx context.Context) {
 // pass does one thing after the other until nothing is left, and returns when
 // something that failed may be tried again (zero: when something happens).
 func (l *Loop) pass(ctx context.Context, t *triggers) time.Time {
+	last := ""
 	for ctx.Err() == nil {
 		rec, err := l.observe(ctx)
 		if err != nil {
-			l.Log.Error("observing", "err", err)
+			if ctx.Err() == nil {
+				l.Log.Error("observing", "err", err)
+			}
 			return l.Now().Add(retryFirst)
 		}
 		a := Decide(rec)
 		if a.Kind == Idle {
+			l.forgetRetries(rec)
 			l.save(ctx)
-			return earliestRetry(rec)
+			return nextTry(rec)
 		}
-		if err := l.act(ctx, a, t); err != nil && ctx.Err() == nil {
-			l.Log.Error(string(a.Kind), "err", err)
-			if a.Stage == nil {
-				return l.Now().Add(retryFirst)
-			}
+		err = errNoEffect
+		if a.String() != last {
+			err = l.act(ctx, a, t)
 		}
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			l.Log.Error(a.String(), "err", err)
+		}
+		l.tried(a.subject(), err)
+		last = a.String()
 	}
 	return time.Time{}
-}
-
-func earliestRetry(rec Record) time.Time {
-	var at time.Time
-	for _, s := range rec.Stages {
-		if s.NotBefore.After(rec.Now) && (at.IsZero() || s.NotBefore.Before(at)) {
-			at = s.NotBefore
-		}
-	}
-	return at
 }
 
 // act carries an action out.
 func (l *Loop) act(ctx context.Context, a Action, t *triggers) error {
 	switch a.Kind {
 	case Sync:
-		if err := l.sync(ctx); err != nil {
-			return err
+		moved, err := l.sync(ctx, a.Commit)
+		if moved {
+			t.changed()
 		}
-		t.changed()
-		return nil
+		return err
 	case Start:
 		return l.startDesired(ctx, *a.Run)
 	case Judge:
-		return l.retrying(a.Stage.ID, func() error { return l.judge(ctx, a.Stage) })
+		return l.judge(ctx, a.Stage)
 	case Promote:
-		return l.retrying(a.Stage.ID, func() error { return l.promote(ctx, a.Stage, a.Promotion) })
+		return l.promote(ctx, a.Stage, a.Promotion)
 	}
 	return fmt.Errorf("no such action: %s", a.Kind)
-}
-
-// retrying does something for a stage; after an error the stage rests for a
-// while, longer each time, so that it does not keep the others waiting.
-func (l *Loop) retrying(id StageID, do func() error) error {
-	err := do()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		delete(l.retries, id)
-		return nil
-	}
-	r := l.retries[id]
-	r.pause = min(max(2*r.pause, retryFirst), retryLast)
-	r.notBefore, r.err = l.Now().Add(r.pause), err.Error()
-	l.retries[id] = r
-	return fmt.Errorf("%s: %w", id, err)
 }
 
 // look asks the repository where it is and wakes the loop.
 func (l *Loop) look(ctx context.Context) {
 	l.lookAt(ctx)
+	l.mu.Lock()
+	l.app.CheckedAt = l.Now()
+	l.mu.Unlock()
 	l.Wake()
 }
 
 // lookAt asks the repository where it is.
 func (l *Loop) lookAt(ctx context.Context) {
+	l.looking.Lock()
+	defer l.looking.Unlock()
 	rev, err := gitsync.Resolve(ctx, l.Source)
 	if ctx.Err() != nil {
 		return
 	}
 	l.mu.Lock()
-	l.app.CheckedAt = l.Now()
 	if err != nil {
 		if l.app.GitError != err.Error() {
 			l.Log.Warn("reading the repository", "err", err)
@@ -273,7 +251,9 @@ func (l *Loop) restore(ctx context.Context) error {
 	if app.Repo != l.app.Repo || app.Path != l.app.Path || app.Revision != l.app.Revision || app.Synced == nil {
 		return nil // another source: begin anew
 	}
-	l.app.Synced, l.app.Refused = app.Synced, app.Refused
+	// What was refused is tried once more: this may be another pawl, or another
+	// configuration.
+	l.app.Synced = app.Synced
 	cur, _, err := l.load(ctx, gitsync.Revision{Commit: app.Synced.Commit, Ref: app.Synced.Ref})
 	var refused *refusal
 	switch {
@@ -284,7 +264,7 @@ func (l *Loop) restore(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	l.current = cur
+	l.putInForce(cur)
 	return nil
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/pawl-dev/pawl/api/v1alpha1"
 	"github.com/pawl-dev/pawl/engine"
 	"github.com/pawl-dev/pawl/policies"
 	"github.com/pawl-dev/pawl/promotion"
@@ -23,8 +25,7 @@ const (
 // observe takes a picture of everything that Decide looks at.
 func (l *Loop) observe(ctx context.Context) (Record, error) {
 	rec := Record{Now: l.Now()}
-	cur := l.inForce()
-	if cur != nil {
+	if cur := l.inForce(); cur != nil {
 		for _, d := range cur.runs {
 			seen, err := l.observeRun(ctx, d.DesiredRun)
 			if err != nil {
@@ -32,30 +33,71 @@ func (l *Loop) observe(ctx context.Context) (Record, error) {
 			}
 			rec.Workflows = append(rec.Workflows, seen)
 		}
-		for _, st := range cur.stages {
-			v, err := l.observeStage(ctx, cur, st)
-			if err != nil {
-				return rec, fmt.Errorf("stage %s: %w", st.id, err)
-			}
-			rec.Stages = append(rec.Stages, v)
-		}
-		// A pull request that was just seen merged has moved the branch: only a
-		// look at it that comes after makes the picture one.
-		if len(cur.stages) > 0 {
-			l.lookAt(ctx)
+		var err error
+		if rec.Stages, err = l.observeStages(ctx, cur); err != nil {
+			return rec, err
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.app.Workflows = rec.Workflows
 	rec.Head = l.app.Head
+	rec.SyncNotBefore = l.retries[syncSubject(rec.Head)].notBefore
 	switch rec.Head {
 	case commitOf(l.app.Synced):
 		rec.Tried = rec.Head
+		l.app.Refused = nil // a refused commit was taken back
 	case refusedCommit(l.app.Refused):
 		rec.Tried, rec.Refused = rec.Head, true
 	}
 	return rec, nil
+}
+
+// observeStages looks at all stages. One that cannot be looked at rests, and
+// keeps no other from being looked at.
+func (l *Loop) observeStages(ctx context.Context, cur *synced) ([]StageView, error) {
+	if len(cur.stages) == 0 {
+		return nil, nil
+	}
+	var views []StageView
+	for _, model := range modelsOf(cur) {
+		cs, err := l.candidates(ctx, model.id.Namespace, model.model)
+		if err != nil {
+			return nil, err
+		}
+		keep := map[string]bool{}
+		for _, st := range cur.stages {
+			if st.model != model.model {
+				continue
+			}
+			v := l.observeStage(ctx, cur, st, cs)
+			keep[st.base.Digest] = true
+			if v.State.Open != nil {
+				keep[v.State.Open.Digest] = true
+			}
+			views = append(views, v)
+		}
+		if err := l.forgetCandidates(ctx, cs, keep); err != nil {
+			return nil, err
+		}
+	}
+	// A pull request that was just seen merged has moved the branch: only a look
+	// at it that comes after makes the picture one.
+	l.lookAt(ctx)
+	return views, ctx.Err()
+}
+
+// modelsOf are the first stages of each model.
+func modelsOf(cur *synced) []stage {
+	var out []stage
+	seen := map[*v1alpha1.ModelDeploy]bool{}
+	for _, st := range cur.stages {
+		if !seen[st.model] {
+			seen[st.model] = true
+			out = append(out, st)
+		}
+	}
+	return out
 }
 
 func commitOf(s *Synced) string {
@@ -90,6 +132,8 @@ func (l *Loop) observeRun(ctx context.Context, d DesiredRun) (DesiredRun, error)
 		}
 		return d, nil
 	}
+	r := l.retryOf(d.subject())
+	d.Error, d.NotBefore = r.err, r.notBefore
 	runs, err := l.Store.ListRuns(ctx, store.RunFilter{Namespace: d.Namespace, App: l.Name, Workflow: d.Name, Phases: []string{"Pending", "Running"}})
 	if err != nil {
 		return d, err
@@ -103,33 +147,40 @@ func (l *Loop) observeRun(ctx context.Context, d DesiredRun) (DesiredRun, error)
 	return d, nil
 }
 
-func (l *Loop) observeStage(ctx context.Context, cur *synced, st stage) (StageView, error) {
+// observeStage looks at one stage, and records for people how it stands.
+func (l *Loop) observeStage(ctx context.Context, cur *synced, st stage, cs []*Candidate) StageView {
 	v := StageView{ID: st.id, State: promotion.State{Base: st.base, Rejected: map[string]int{}}}
-	l.mu.Lock()
-	v.NotBefore = l.retries[st.id].notBefore
-	l.mu.Unlock()
-	repo := l.modelRepository(st)
-	running, err := repo.Current(st.model.Name)
-	if err != nil && !errors.Is(err, modelrepository.ErrNone) {
-		return v, err
+	running, err := l.modelRepository(st).Current(st.model.Name)
+	if errors.Is(err, modelrepository.ErrNone) {
+		err = nil
 	}
 	v.State.Running = running.Digest
-	if err := l.observePulls(ctx, cur, st, &v.State); err != nil {
-		return v, err
+	if err == nil {
+		var merged map[string]time.Time
+		if merged, err = l.observePulls(ctx, cur, st, &v.State); err == nil {
+			l.observeCandidates(cur, st, cs, merged, &v)
+		}
 	}
-	cs, err := l.candidates(ctx, st.id.Namespace, st.model)
-	if err != nil {
-		return v, err
+	if err != nil && ctx.Err() == nil {
+		l.Log.Error("looking at a stage", "stage", st.id.String(), "err", err)
+		l.tried(st.id.subject(), err)
 	}
-	l.observeCandidates(cur, st, cs, &v)
-	return v, l.saveStage(ctx, st, v, running)
+	v.NotBefore = l.retryOf(st.id.subject()).notBefore
+	if err := l.saveStage(ctx, st, v, running); err != nil && ctx.Err() == nil {
+		l.Log.Error("recording a stage", "stage", st.id.String(), "err", err)
+	}
+	return v
 }
 
 // observeCandidates finds what the stage is to judge or to decide about. Of a
 // stage without predecessors these are the candidates of all runs, newest first
 // and down to the one that it serves; of others the model that all predecessors
 // serve.
-func (l *Loop) observeCandidates(cur *synced, st stage, cs []*Candidate, v *StageView) {
+//
+// A model that was merged and is not served any more was taken back by somebody.
+// Only a run that ended later can bring it again: it and what came before it are
+// history too.
+func (l *Loop) observeCandidates(cur *synced, st stage, cs []*Candidate, merged map[string]time.Time, v *StageView) {
 	if len(st.spec.After) > 0 {
 		cs = l.fromPredecessors(cur, st, cs)
 	}
@@ -144,8 +195,14 @@ func (l *Loop) observeCandidates(cur *synced, st stage, cs []*Candidate, v *Stag
 				break // what came before it is history
 			}
 		}
+		if at, ok := merged[c.Digest()]; ok && !served && c.Evidence.FinishedAt.Before(at) {
+			if newest == nil {
+				newest = &promotion.Candidacy{Digest: c.Digest(), Why: "it was merged before, and taken back since"}
+			}
+			break
+		}
 		j, judged := c.Judged[st.id.Stage]
-		if !judged || !served && (j.Against != st.base.Digest && usesCurrent(st.gates) || !slices.Equal(j.Gates, hashes(st.gates))) {
+		if !judged || !served && (j.Against != st.base.URI && usesCurrent(st.gates) || !slices.Equal(j.Gates, hashes(st.gates))) {
 			v.Unjudged = cs[i]
 			continue // an older one that was not judged goes first
 		}
@@ -238,9 +295,7 @@ func (l *Loop) saveStage(ctx context.Context, st stage, v StageView, running mod
 	if running.Digest != "" {
 		s.Deployed = &DeployedModel{Version: running, Path: l.modelRepository(st).Path(running)}
 	}
-	l.mu.Lock()
-	s.Error = l.retries[st.id].err
-	l.mu.Unlock()
+	s.Error = l.retryOf(st.id.subject()).err
 	if s.Error != "" {
 		s.Why = s.Error
 	}
@@ -249,6 +304,32 @@ func (l *Loop) saveStage(ctx context.Context, st stage, v StageView, running mod
 		return err
 	}
 	return l.putIfChanged(ctx, kindStage, st.id.String(), data)
+}
+
+// forgetStages removes the records of stages that are no longer asked for.
+func (l *Loop) forgetStages(ctx context.Context, cur *synced) error {
+	wanted := map[string]bool{}
+	for _, st := range cur.stages {
+		wanted[st.id.String()] = true
+	}
+	return forgetDocs(ctx, l.Store, kindStage, wanted)
+}
+
+// forgetDocs removes the documents of a kind that nobody wants.
+func forgetDocs(ctx context.Context, st documents, kind string, wanted map[string]bool) error {
+	docs, err := st.ListDocs(ctx, kind, "")
+	if err != nil {
+		return err
+	}
+	for _, d := range docs {
+		if wanted[d.Key] {
+			continue
+		}
+		if err := st.DeleteDoc(ctx, kind, d.Key, store.AnyVersion); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stages are how all stages stand.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pawl-dev/pawl/api"
 	"github.com/pawl-dev/pawl/engine/artifact"
@@ -34,7 +35,11 @@ func (l *Loop) promote(ctx context.Context, v *StageView, d promotion.Decided) e
 	case promotion.Regenerate:
 		return l.propose(ctx, st, v.State.Open.Digest, v.State.Open)
 	case promotion.Close:
-		return l.closePull(ctx, d.Number, d.Why)
+		pr, err := l.closePull(ctx, d.Number, d.Why)
+		if err != nil {
+			return err
+		}
+		return gitsync.DeleteBranch(ctx, l.Source, pr.Head, pr.HeadSHA)
 	case promotion.Deploy:
 		return l.deploy(ctx, st)
 	}
@@ -59,9 +64,6 @@ func (l *Loop) propose(ctx context.Context, st stage, digest string, open *promo
 		return err
 	}
 	edit, err := promotion.MakeEdit(ctx, promotion.EditRequest{Files: cur.snapshot.FS(), Stage: st.spec, URI: uri, Render: l.objectsOf})
-	if errors.Is(err, promotion.ErrAlreadyDeployed) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (l *Loop) propose(ctx context.Context, st stage, digest string, open *promo
 	if err != nil {
 		return err
 	}
-	head, err := l.push(ctx, cur, p, j)
+	head, err := l.push(ctx, cur, p, j, open)
 	if err != nil {
 		return err
 	}
@@ -102,8 +104,10 @@ func (l *Loop) passed(ctx context.Context, st stage, digest string) (*Candidate,
 }
 
 // push puts the edit on the place's branch, on top of the commit in force,
-// whatever was on the branch before: the edit is made anew, never merged.
-func (l *Loop) push(ctx context.Context, cur *synced, p promotion.Proposal, j Judged) (string, error) {
+// whatever was on the branch before: the edit is made anew, never merged. The
+// branch of an open pull request must be where it was seen: what somebody pushed
+// since is theirs.
+func (l *Loop) push(ctx context.Context, cur *synced, p promotion.Proposal, j Judged, open *promotion.OpenPullRequest) (string, error) {
 	repo, err := gitsync.OpenRepository(l.Source.URL)
 	if err != nil {
 		return "", err
@@ -111,6 +115,9 @@ func (l *Loop) push(ctx context.Context, cur *synced, p promotion.Proposal, j Ju
 	was, err := repo.Branch(p.Branch)
 	if err != nil {
 		return "", err
+	}
+	if open != nil {
+		was = open.Head
 	}
 	me := gitsync.Identity{Name: Author, Email: AuthorEmail, Time: j.At}
 	return gitsync.Push(ctx, l.Source, gitsync.Change{
@@ -150,15 +157,12 @@ func (l *Loop) open(ctx context.Context, p promotion.Proposal, head string, open
 	return nil
 }
 
-// closePull closes a pull request that has become pointless and removes its
-// branch.
-func (l *Loop) closePull(ctx context.Context, number int, reason string) error {
+func (l *Loop) closePull(ctx context.Context, number int, reason string) (forge.PullRequest, error) {
 	pr, err := l.Forge.Close(ctx, number, Author, reason)
-	if err != nil {
-		return err
+	if err == nil {
+		l.Log.Info("closed", "pull", number, "why", reason)
 	}
-	l.Log.Info("closed", "pull", number, "why", reason)
-	return gitsync.DeleteBranch(ctx, l.Source, pr.Head, pr.HeadSHA)
+	return pr, err
 }
 
 // deploy brings the model that the base branch names to the stage's model
@@ -209,27 +213,29 @@ func (l *Loop) modelRepository(st stage) *modelrepository.Repository {
 	return &modelrepository.Repository{Dir: dir, Hash: artifact.Digest, Now: l.Now}
 }
 
-// observePulls reads the stage's pull requests: the open one, and what people
-// closed unmerged. Duplicates of a race are closed.
-func (l *Loop) observePulls(ctx context.Context, cur *synced, st stage, s *promotion.State) error {
+// observePulls reads the stage's pull requests: the open one, what people closed
+// unmerged, and when models were merged. Duplicates of a race are closed; their
+// branch is that of the one that stays.
+func (l *Loop) observePulls(ctx context.Context, cur *synced, st stage, s *promotion.State) (merged map[string]time.Time, err error) {
 	if l.Forge == nil {
-		return nil
+		return nil, nil
 	}
 	pulls, err := l.Forge.List(ctx, forge.Query{Head: st.place.Branch(), Base: st.place.Base})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o := promotion.Observe(st.place, promotion.Identity{Account: Author, Email: AuthorEmail}, pulls, func(base string) bool {
 		moved, err := l.stageMoved(ctx, st, base, cur.snapshot.Commit)
-		return err == nil && moved
+		// A base that is no longer there was rewritten: the edit is made again.
+		return err != nil || moved
 	})
 	s.Open, s.Rejected = o.Open, o.Rejected
 	for _, n := range o.Duplicates {
-		if err := l.closePull(ctx, n, o.ClosingReason()); err != nil {
-			return err
+		if _, err := l.closePull(ctx, n, o.ClosingReason()); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return o.Merged, ctx.Err()
 }
 
 // stageMoved reports whether a stage's files differ between two commits.

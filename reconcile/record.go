@@ -16,6 +16,8 @@ type Record struct {
 	Tried string
 	// Refused says that Head was refused: what is in force is older.
 	Refused bool
+	// SyncNotBefore is when a sync of Head that failed may be tried again.
+	SyncNotBefore time.Time
 
 	Workflows []DesiredRun
 	Stages    []StageView
@@ -33,7 +35,14 @@ type DesiredRun struct {
 	Run   string `json:"run,omitempty"`
 	// Older are the names of unfinished runs of the same workflow with other keys.
 	Older []string `json:"older,omitempty"`
+	// Error is why the run could not be started at the last try, and NotBefore
+	// when it may be tried again.
+	Error     string    `json:"error,omitempty"`
+	NotBefore time.Time `json:"-"`
 }
+
+// subject is what an action about the workflow is about.
+func (r *DesiredRun) subject() string { return "run of " + r.Namespace + "/" + r.Name }
 
 // Concurrency is the annotation pawl.dev/concurrency of a Workflow.
 type Concurrency string
@@ -64,6 +73,8 @@ type StageID struct {
 }
 
 func (id StageID) String() string { return id.Namespace + "/" + id.Model + "/" + id.Stage }
+
+func (id StageID) subject() string { return "stage " + id.String() }
 
 // Application is what is kept of an application, and what `pawl app get` shows.
 type Application struct {

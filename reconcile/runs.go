@@ -308,10 +308,14 @@ func (l *Loop) startDesired(ctx context.Context, r DesiredRun) error {
 			}
 		}
 		s := l.submission(cur, d.object)
-		s.Name = d.Name + "-" + d.Key[:8]
 		s.Key = d.Key
 		s.Origin = engine.Origin{Kind: "push", Commit: cur.snapshot.Commit}
+		s.Name = d.Name + "-" + d.Key[:8]
 		_, err := l.submit(ctx, cur, s, d.code)
+		if errors.Is(err, store.ErrExists) { // of another application, say
+			s.Name = d.Name + "-" + d.Key[:16]
+			_, err = l.submit(ctx, cur, s, d.code)
+		}
 		return err
 	}
 	return nil // no longer asked for
@@ -391,12 +395,6 @@ type Started struct {
 
 // ErrNothingSynced says that no commit is in force yet.
 var ErrNothingSynced = errors.New("nothing is synced yet")
-
-func (l *Loop) inForce() *synced {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.current
-}
 
 // Resubmit runs once more what a run was made from.
 func (l *Loop) Resubmit(ctx context.Context, run store.Run, who string) (Started, error) {

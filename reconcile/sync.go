@@ -39,35 +39,33 @@ func (r *refusal) Error() string {
 }
 
 // sync puts the head commit in force, or records why it is refused; then what
-// was in force stays.
-func (l *Loop) sync(ctx context.Context) error {
+// was in force stays. moved reports whether it was put in force.
+func (l *Loop) sync(ctx context.Context, commit string) (moved bool, err error) {
 	l.mu.Lock()
-	rev := gitsync.Revision{Commit: l.app.Head, Ref: l.app.HeadRef}
+	rev := gitsync.Revision{Commit: commit, Ref: l.app.HeadRef}
 	l.mu.Unlock()
 	cur, set, err := l.load(ctx, rev)
 	var refused *refusal
-	if err != nil && !errors.As(err, &refused) {
-		return fmt.Errorf("commit %s: %w", rev.Commit, err)
-	}
-	l.mu.Lock()
-	if refused != nil {
+	switch {
+	case errors.As(err, &refused):
+		l.mu.Lock()
 		l.app.Refused = &Refused{Commit: rev.Commit, At: l.Now(), Message: refused.message, Problems: errorsOf(refused.problems)}
 		l.mu.Unlock()
 		l.Log.Warn("refused", "commit", rev.Commit, "why", refused.Error())
-		l.save(ctx)
-		return nil
+	case err != nil:
+		return false, err
+	default:
+		moved = true
+		l.putInForce(cur)
+		l.mu.Lock()
+		l.app.Refused = nil
+		l.app.Synced = &Synced{Commit: rev.Commit, Ref: rev.Ref, At: l.Now(), Digest: set.digest, Objects: titles(cur.objects), Notes: set.notes}
+		l.mu.Unlock()
+		l.Log.Info("synced", "commit", rev.Commit, "objects", len(cur.objects))
+		err = l.forgetStages(ctx, cur)
 	}
-	old := l.current
-	l.current = cur
-	l.app.Refused = nil
-	l.app.Synced = &Synced{Commit: rev.Commit, Ref: rev.Ref, At: l.Now(), Digest: set.digest, Objects: titles(cur.objects), Notes: set.notes}
-	l.mu.Unlock()
-	if old != nil {
-		old.snapshot.Release()
-	}
-	l.Log.Info("synced", "commit", rev.Commit, "objects", len(cur.objects))
 	l.save(ctx)
-	return nil
+	return moved, err
 }
 
 // setInfo is what of a Set is shown.

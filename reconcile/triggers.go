@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,6 +28,11 @@ const (
 	kindSensor = "sensor"
 	// kindTrigger is the fact that a sensor was triggered, by its name.
 	kindTrigger = "trigger"
+
+	// evaluateWithin bounds the filters and transformations of a sensor.
+	evaluateWithin = 10 * time.Second
+	// watchAgain is when an event source that is in trouble is watched again.
+	watchAgain = 10 * time.Second
 )
 
 // triggers watches the event sources and the clock of the commit in force, and
@@ -53,7 +59,9 @@ func (t *triggers) changed() {
 // happens in between is not lost: sources keep cursors, the clock a last time.
 func (t *triggers) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		t.watch(ctx, t.l.inForce())
+		cur, release := t.l.hold()
+		t.watch(ctx, cur)
+		release()
 	}
 }
 
@@ -79,15 +87,34 @@ func (t *triggers) watch(ctx context.Context, cur *synced) {
 	}
 }
 
-// watchFiles is one file event of an event source.
+// watchFiles watches one file event of an event source until ctx ends.
 func (t *triggers) watchFiles(ctx context.Context, o *api.Object, event string, spec eventsv1.FileEventSource) {
+	log := t.l.Log.With("eventSource", o.Namespace+"/"+o.Name, "event", event)
+	for ctx.Err() == nil {
+		err := t.watchOnce(ctx, o, event, spec, log)
+		if ctx.Err() != nil {
+			return
+		}
+		log.Error("watching, will try again", "in", watchAgain, "err", err)
+		select {
+		case <-time.After(watchAgain):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// watchOnce goes on where the event source was.
+func (t *triggers) watchOnce(ctx context.Context, o *api.Object, event string, spec eventsv1.FileEventSource, log *slog.Logger) error {
 	l := t.l
 	key := o.Namespace + "/" + o.Name + "/" + event
-	log := l.Log.With("eventSource", o.Namespace+"/"+o.Name, "event", event)
 	var cursor filesource.Cursor
-	if doc, ok, err := l.Store.GetDoc(ctx, kindCursor, key); err == nil && ok {
+	doc, ok, err := l.Store.GetDoc(ctx, kindCursor, key)
+	if err != nil {
+		return err
+	}
+	if ok {
 		if err := json.Unmarshal(doc.Data, &cursor); err != nil {
-			log.Error("reading where the event source was", "err", err)
+			return fmt.Errorf("reading where it was: %w", err)
 		}
 	}
 	src, err := filesource.New(filesource.Config{
@@ -102,12 +129,10 @@ func (t *triggers) watchFiles(ctx context.Context, o *api.Object, event string, 
 			return err
 		},
 	})
-	if err == nil {
-		err = src.Run(ctx)
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		log.Error("watching", "err", err)
-	}
+	return src.Run(ctx)
 }
 
 // emit gives an event to the sensors of its namespace, and returns when what
@@ -115,7 +140,8 @@ func (t *triggers) watchFiles(ctx context.Context, o *api.Object, event string, 
 func (t *triggers) emit(ctx context.Context, namespace string, e events.Event) error {
 	t.one.Lock()
 	defer t.one.Unlock()
-	cur := t.l.inForce()
+	cur, release := t.l.hold()
+	defer release()
 	t.l.Log.Info("event", "source", e.Source, "name", e.Subject, "id", e.ID)
 	for _, o := range cur.objects {
 		s, ok := o.Typed.(*eventsv1.Sensor)
@@ -142,7 +168,12 @@ func (t *triggers) evaluate(ctx context.Context, cur *synced, o *api.Object, s *
 			return fmt.Errorf("sensor %s: its state: %w", key, err)
 		}
 	}
-	out := sensor.Evaluate(ctx, s, state, e, l.Now())
+	within, cancel := context.WithTimeout(ctx, evaluateWithin)
+	out := sensor.Evaluate(within, s, state, e, l.Now())
+	cancel()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	for _, n := range out.Notes {
 		l.Log.Info("sensor", "sensor", key, "dependency", n.Dependency, "trigger", n.Trigger, "note", n.Message)
 	}
