@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -254,6 +255,63 @@ func TestAWorkflowWithoutTemplatesRunsTheTemplateItsEntrypointNames(t *testing.T
 	}
 	if len(problems) != 1 || problems[0].Severity != api.SeverityNote {
 		t.Errorf("it is not said: %v", problems)
+	}
+}
+
+// TestRetrainTrigger compiles the workflow that the sensor submits: it has no
+// templates, and its entrypoint is the name of a WorkflowTemplate.
+func TestRetrainTrigger(t *testing.T) {
+	data, err := os.ReadFile("testdata/retrain-trigger.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sensors, problems := api.Decode("retrain-trigger.yaml", data)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var sensor struct {
+		Spec struct {
+			Triggers []struct {
+				Template struct {
+					ArgoWorkflow struct {
+						Source struct{ Resource json.RawMessage }
+					}
+				}
+			}
+		}
+	}
+	raw, err := json.Marshal(sensors[0].Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &sensor); err != nil {
+		t.Fatal(err)
+	}
+	workflow := strings.Replace(string(sensor.Spec.Triggers[0].Template.ArgoWorkflow.Source.Resource), "{{inputs.parameters.s3-key}}", "data/new.csv", 1)
+	in := input(t, "wf.yaml", workflow+"\n---\n"+strings.NewReplacer("kind: Workflow", "kind: WorkflowTemplate", "generateName: wf-", "name: ml-pipeline").Replace(spec(`
+entrypoint: train
+arguments: {parameters: [{name: data-url, value: none}, {name: epochs, value: 5}]}
+templates:
+- name: train
+  container: {image: x, args: ["{{workflow.parameters.data-url}}", "{{workflow.parameters.epochs}}"]}
+`)))
+	p, problems := Compile(in)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var s attempt.Spec
+	if err := p.Entry.Template.Fill(&s, globals(p.Globals)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.Args, " "); got != "data/new.csv 5" {
+		t.Errorf("it trains with %s", got)
+	}
+	if len(problems) != 1 || problems[0].Severity != api.SeverityNote || !strings.Contains(problems[0].Message, "WorkflowTemplate ml-pipeline") {
+		t.Errorf("it is not said: %v", problems)
+	}
+	in.Library = nil
+	if _, problems := Compile(in); problems.Err() == nil || !strings.Contains(problems.Error(), "ml-pipeline") {
+		t.Errorf("without the template the problems are %v", problems)
 	}
 }
 

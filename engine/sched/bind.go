@@ -44,7 +44,7 @@ func (s *State) render(t *plan.Text, sc *scope) (string, error) {
 	if sc.absent != "" && (err != nil || !hasFallback(t)) {
 		return "", fmt.Errorf("unable to substitute {{%s}}: output is an absent optional (skipped/omitted node with no default)", sc.absent)
 	}
-	return text, err
+	return text, sc.explain(err)
 }
 
 // hasFallback reports whether the text is an expression, which may guard against

@@ -69,7 +69,7 @@ func (s *State) readyLoop(n *node, f *frame, t *plan.Task, sc *scope, perItem bo
 	name := n.name + "." + t.Name
 	items, err := t.Loop.Expand(sc)
 	if err != nil {
-		s.notRun(n, f, t, name, Errored, err.Error())
+		s.notRun(n, f, t, name, Errored, sc.explain(err).Error())
 		return
 	}
 	l := s.newLoop(f, t, items)

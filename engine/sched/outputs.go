@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
@@ -185,6 +186,32 @@ func valueList(values []any) []any {
 		decoded[i] = json.RawMessage(text)
 	}
 	return decoded
+}
+
+// loopLacks says why a loop has no such list.
+func (s *State) loopLacks(l *loop, field string) string {
+	if field != "outputs.result" {
+		return ""
+	}
+	for _, i := range l.nodes {
+		if i == none || s.nodes[i].phase != Succeeded {
+			continue
+		}
+		if r := s.nodes[i].outputs().Result; r != nil && !json.Valid([]byte(*r)) {
+			return fmt.Sprintf("%s printed %s, which is no JSON, and the results of a loop are a list of JSON values: print JSON, or use an output parameter",
+				s.displayName(s.nodes[i]), quoted(*r))
+		}
+	}
+	return ""
+}
+
+// quoted is the beginning of a text, for messages.
+func quoted(text string) string {
+	const most = 60
+	if r := []rune(text); len(r) > most {
+		return strconv.Quote(string(r[:most])) + "…"
+	}
+	return strconv.Quote(text)
 }
 
 // resultList needs every result to be JSON.

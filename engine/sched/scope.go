@@ -2,6 +2,7 @@ package sched
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,6 +24,18 @@ type scope struct {
 
 	// absent is the output asked for of a task that was skipped or omitted.
 	absent string
+	// lacking is the last field asked for that a task does not have, why says
+	// for people why not.
+	lacking, why string
+}
+
+// explain adds to the error of a tag why its task does not have what it names.
+func (sc *scope) explain(err error) error {
+	var unresolved *expr.UnresolvedError
+	if sc.why != "" && errors.As(err, &unresolved) && strings.HasSuffix(unresolved.Name, "."+sc.lacking) {
+		return fmt.Errorf("%w: %s", err, sc.why)
+	}
+	return err
 }
 
 // Lookup is the value of a simple tag.
@@ -194,15 +207,35 @@ func (sc *scope) task(rest string) (string, bool) {
 		if absent {
 			sc.absent = "tasks." + rest
 		}
+		if !ok {
+			sc.lacking, sc.why = rest, sc.s.loopLacks(l, field)
+		}
 		return v, ok
 	case n == nil:
+		sc.lacking, sc.why = rest, name+" has not run"
 		return "", false
 	}
 	v, ok, absent := sc.s.nodeValue(n, t, field)
 	if absent {
 		sc.absent = sc.word() + rest
 	}
+	if !ok {
+		sc.lacking, sc.why = rest, lacks(n, t, field)
+	}
 	return v, ok
+}
+
+// lacks says why an ended node has no such field.
+func lacks(n *node, t *plan.Task, field string) string {
+	switch {
+	case n.phase.bad() && n.message != "":
+		return fmt.Sprintf("%s ended %s: %s", t.Name, n.phase, n.message)
+	case n.phase != Succeeded:
+		return fmt.Sprintf("%s is %s", t.Name, n.phase)
+	case field == "outputs.result" && !t.Template.IsPod():
+		return fmt.Sprintf("template %s prints nothing, as it is no container or script: declare an output parameter", t.Template.Name)
+	}
+	return ""
 }
 
 // word is how tasks are called here.

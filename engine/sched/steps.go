@@ -79,7 +79,7 @@ func (s *State) decideGroup(n *node, f *frame, gn *node) ([]decision, error) {
 func (s *State) decideLoop(f *frame, gn *node, t *plan.Task, sc *scope, perItem bool) ([]decision, error) {
 	items, err := t.Loop.Expand(sc)
 	if err != nil {
-		return nil, err
+		return nil, sc.explain(err)
 	}
 	l := s.newLoop(f, t, items)
 	if len(items) == 0 {
