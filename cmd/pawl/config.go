@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,9 +64,23 @@ func readConfig(file string, into *Config) error {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return withHint(fmt.Errorf("configuration %s: %w", file, err), "`pawl config --defaults` prints every field")
+		return withHint(fmt.Errorf("configuration %s%s", file, yamlMessage(err)), "`pawl config --defaults` prints every field")
 	}
 	return nil
+}
+
+// yamlMessage is the first thing wrong with a YAML file, as ":LINE: WHAT".
+func yamlMessage(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimSpace(strings.TrimPrefix(text, "unmarshal errors:"))
+	text, _, _ = strings.Cut(text, "\n")
+	if field, _, ok := strings.Cut(text, " not found in type "); ok {
+		text = field + " is not known" // the types of Go are no news to a user
+	}
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		return ":" + rest
+	}
+	return ": " + text
 }
 
 func newConfig(g *globals) *cobra.Command {

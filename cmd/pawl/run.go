@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pawl-dev/pawl/api"
 	"github.com/pawl-dev/pawl/engine"
@@ -159,6 +160,11 @@ func (f *runFlags) submission(ctx context.Context, g *globals, cfg Config) (engi
 			return s, problems, usagef("-p %q: write NAME=VALUE", p)
 		}
 		s.Parameters = append(s.Parameters, plan.Parameter{Name: name, Value: value})
+	}
+	if f.name != "" {
+		if wrong := validation.IsDNS1123Subdomain(f.name); len(wrong) > 0 {
+			return s, problems, usagef("--name %q: a name is lower-case letters, digits, '-' and '.', such as train-2", f.name)
+		}
 	}
 	workdir, err := filepath.Abs(f.workdir)
 	if err != nil {

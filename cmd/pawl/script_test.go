@@ -41,6 +41,16 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("PAWL_DATA", filepath.Join(env.WorkDir, ".data"))
 			env.Setenv("USER", "ada")
+			pawl, err := exec.LookPath("pawl")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PAWL", pawl)
+			source, err := filepath.Abs("testdata/source")
+			if err != nil {
+				return err
+			}
+			env.Setenv("SOURCE", source)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
