@@ -87,6 +87,8 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		{"nor are home folders", "cat " + secret + " 2>/dev/null || echo no", "no"},
 		{"other processes are not seen", "[ $(ls -d /proc/[0-9]* | wc -l) -lt 9 ] && echo few", "few"},
 		{"nor can the holder's be read", "cat /proc/1/environ 2>/dev/null | wc -c | tr -d ' '; cat /proc/1/root/etc/hostname >/dev/null 2>&1 || echo no", "0\nno"},
+		{"nor can the machine's settings be written", "for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/net/ipv4/ip_forward /proc/irq/default_smp_affinity; do [ -e $f ] && (: >>$f) 2>/dev/null && echo $f; done; cat /proc/sys/kernel/core_pattern >/dev/null && echo read", "read"},
+		{"the machine's network cannot be listened to", "echo $((0x$(grep CapBnd /proc/self/status | cut -f2) >> 13 & 1))", "0"},
 		{"no device can be made", "mknod /tmp/d b 254 0 2>/dev/null || echo no", "no"},
 		{"devices that are needed are there", "echo x > /dev/null; head -c 3 /dev/zero | wc -c | tr -d ' '; test -c /dev/urandom; echo y > /dev/shm/y; cat /dev/shm/y; echo err > /dev/stderr; ls /dev/fd/0", "3\ny\n/dev/fd/0"},
 	} {

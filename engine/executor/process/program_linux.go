@@ -95,7 +95,7 @@ func (p *program) unblockSignals() {
 
 // readOnly makes the mount at path, and with it those below it if all, read-only.
 func (p *program) readOnly(path string, all bool) {
-	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
+	attr := &unix.MountAttr{Attr_set: fixed}
 	p.keep = append(p.keep, attr)
 	var flags uintptr
 	if all {

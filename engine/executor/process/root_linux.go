@@ -76,6 +76,9 @@ func (s *nsStarter) enter(hostProc bool) *program {
 	} else {
 		p.mount("proc", "proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	}
+	for i, name := range s.settings {
+		p.mount(s.setting(i), "proc/"+name, "", unix.MS_BIND|unix.MS_REC, "")
+	}
 	dot := p.text(".")
 	p.add("change the root", false, unix.SYS_PIVOT_ROOT, dot, dot)
 	p.add("leave the host's root", false, unix.SYS_UMOUNT2, dot, unix.MNT_DETACH)
@@ -124,7 +127,7 @@ func (s *nsStarter) buildBase(cfg holderConfig) error {
 	if err := unix.Mount("base", s.base, "tmpfs", unix.MS_NOSUID, "mode=755"); err != nil {
 		return fmt.Errorf("mounting a tmpfs: %w", err)
 	}
-	for _, dir := range []string{"host", "tools", "root", "dev", "dev/shm"} {
+	for _, dir := range []string{"host", "tools", "root", "dev", "dev/shm", "proc"} {
 		if err := os.Mkdir(filepath.Join(s.base, dir), 0o755); err != nil {
 			return err
 		}
@@ -151,8 +154,47 @@ func (s *nsStarter) buildBase(cfg holderConfig) error {
 	if err := s.mask(cfg.Data, cfg.Home); err != nil {
 		return err
 	}
+	if err := s.bindSettings(); err != nil {
+		return err
+	}
 	s.share(names, cfg.Tools)
 	return s.buildDev()
+}
+
+// setting is where the base tree has settings[i].
+func (s *nsStarter) setting(i int) string { return fmt.Sprintf("%s/proc/%d", s.base, i) }
+
+// bindSettings keeps what in /proc is the machine's and not a process's ready to
+// be seen read-only. The machine's own root may write to it by the mere mode of
+// the files, whatever its capabilities: core_pattern names a program that the
+// kernel runs outside of all roots. Who is root in a user namespace is nobody
+// there, and is spared the mounts.
+func (s *nsStarter) bindSettings() error {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/sys", &st); err != nil || int(st.Uid) != os.Geteuid() {
+		return nil
+	}
+	for _, name := range []string{"sys", "irq", "bus", "fs", "acpi", "scsi", "driver", "dynamic_debug", "sysrq-trigger", "mtrr"} {
+		from := "/proc/" + name
+		info, err := os.Stat(from)
+		if err != nil || info.IsDir() && emptyDir(from) {
+			continue
+		}
+		at := s.setting(len(s.settings))
+		if info.IsDir() {
+			err = os.Mkdir(at, 0o755)
+		} else {
+			err = os.WriteFile(at, nil, 0o600)
+		}
+		if err == nil {
+			err = bindFixed(from, at, unix.MS_REC)
+		}
+		if err != nil {
+			return err
+		}
+		s.settings = append(s.settings, name)
+	}
+	return nil
 }
 
 // mask hides folders of the host that are in the base tree.
@@ -180,12 +222,22 @@ func (s *nsStarter) bindReadOnly(from, at string) error {
 	}
 	// What is mounted below /sys is of no use and costs each attempt its copy.
 	// Within a user namespace it cannot be left out.
-	if from != "/sys" || unix.Mount(from, at, "", unix.MS_BIND, "") != nil {
-		if err := unix.Mount(from, at, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("binding %s: %w", from, err)
-		}
+	if from == "/sys" && bindFixed(from, at, 0) == nil {
+		return nil
 	}
-	attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
+	return bindFixed(from, at, unix.MS_REC)
+}
+
+// fixed is how attempts see what is not theirs: they can neither write to it
+// nor get at devices or more rights by it.
+const fixed = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+
+// bindFixed binds from at the place at. flags is MS_REC or 0.
+func bindFixed(from, at string, flags uintptr) error {
+	if err := unix.Mount(from, at, "", unix.MS_BIND|flags, ""); err != nil {
+		return fmt.Errorf("binding %s: %w", from, err)
+	}
+	attr := &unix.MountAttr{Attr_set: fixed}
 	if err := unix.MountSetattr(unix.AT_FDCWD, at, unix.AT_RECURSIVE, attr); err != nil {
 		return fmt.Errorf("making %s read-only (this needs Linux 5.12): %w", from, err)
 	}

@@ -47,7 +47,9 @@ type nsStarter struct {
 	base   string      // the tree that private roots take the host's folders from
 	null   *os.File
 	shared []sharedMount
-	last   *program // of setup, the same for all
+	// settings are the entries of /proc that attempts see read-only.
+	settings []string
+	last     *program // of setup, the same for all
 }
 
 // thread is the life of the one thread whose mount namespace holds the base
@@ -123,7 +125,7 @@ func renounce() error {
 // own files and processes; none of them reaches a mount or the machine.
 const keptCapabilities uint64 = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER |
 	1<<unix.CAP_FSETID | 1<<unix.CAP_KILL | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETPCAP |
-	1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_SETFCAP
+	1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_SYS_CHROOT | 1<<unix.CAP_SETFCAP
 
 // clone runs the programs in new namespaces. It runs on the starter's thread.
 func (s *nsStarter) clone(setup, exec *program) (*nsProc, error) {
