@@ -126,19 +126,24 @@ func migrateTo(ctx context.Context, conn *sql.Conn, file string, version int) er
 	if err != nil {
 		return err
 	}
-	t, err := conn.BeginTx(ctx, nil)
-	if err != nil {
+	// The write lock comes before the look at the format: processes that open a
+	// new store at once bring it forward one after the other.
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	defer t.Rollback() // after Commit it does nothing
+	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // after COMMIT it does nothing
+	if found, err := format(ctx, conn); err != nil || found >= version {
+		return err
+	}
 	for _, q := range []string{
 		string(script),
 		"PRAGMA application_id = " + strconv.Itoa(applicationID),
 		"PRAGMA user_version = " + strconv.Itoa(version),
+		"COMMIT",
 	} {
-		if _, err := t.ExecContext(ctx, q); err != nil {
+		if _, err := conn.ExecContext(ctx, q); err != nil {
 			return err
 		}
 	}
-	return t.Commit()
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -254,4 +255,22 @@ func TestCheckFindsGapsAndOrphans(t *testing.T) {
 	refuses(t, last, "journal of run", "record 2 is missing")
 	exec(t, s, "INSERT INTO records (id, data) VALUES (77 << 32, 'x')")
 	refuses(t, s.Check(t.Context()), "1 records belong to no journal")
+}
+
+func TestManyOpenANewStoreAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pawl.db")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), path, Options{Shared: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
