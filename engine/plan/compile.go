@@ -69,6 +69,7 @@ type compiler struct {
 	seen      map[string]bool // problems reported
 	used      map[*api.Object]bool
 	volumes   []volume // of the workflow
+	order     order
 }
 
 // definition is a template as written, with where.
@@ -168,7 +169,7 @@ func (c *compiler) compileEntry() {
 		c.problem(c.root, "spec.entrypoint is required", "name the template that the run begins with")
 		return
 	}
-	t := c.reference(at, "", name, nil, c.localNames())
+	t := c.reference(at, "", name, nil, c.localNames)
 	if t == nil {
 		return
 	}
@@ -203,7 +204,7 @@ func (c *compiler) compileExit() {
 	if !ok {
 		ref = c.root.field("onExit")
 	}
-	t := c.reference(ref, "", hook.Template, hook.TemplateRef, c.localNames())
+	t := c.reference(ref, "", hook.Template, hook.TemplateRef, c.localNames)
 	if t == nil {
 		return
 	}

@@ -183,36 +183,13 @@ func (s scope) checkTask(c *compiler, name, unresolved string) (why, hint string
 	if word := strings.TrimSuffix(strings.SplitN(name, ".", 2)[0], "s"); word == "task" != (s.parent.Type == DAG) {
 		return unresolved, "write steps. in a steps template and tasks. in a dag"
 	}
-	if s.task != nil && !s.parent.before(t, s.task) {
+	if s.task != nil && !c.before(s.parent, t, s.task) {
 		if s.parent.Type == DAG {
 			return fmt.Sprintf("missing dependency '%s' for {{%s}}", of, name), "add it to the task's dependencies"
 		}
 		return unresolved, "a step sees the outputs of earlier groups only"
 	}
 	return t.checkField(rest, unresolved)
-}
-
-// before reports whether task a is over whenever b begins.
-func (t *Template) before(a, b *Task) bool {
-	if t.Type == Steps {
-		return a.Group < b.Group
-	}
-	seen := map[*Task]bool{}
-	queue := []*Task{b}
-	for len(queue) > 0 {
-		x := queue[0]
-		queue = queue[1:]
-		for _, n := range x.Needs {
-			if n == a {
-				return true
-			}
-			if !seen[n] {
-				seen[n] = true
-				queue = append(queue, n)
-			}
-		}
-	}
-	return false
 }
 
 func (t *Template) taskNames() []string {

@@ -92,7 +92,7 @@ func (c *compiler) resolveTemplate(task *Task, k call, libraryScope string) {
 	case k.ref != nil:
 		task.Template = c.reference(k.at.field("templateRef"), libraryScope, "", k.ref, nil)
 	default:
-		task.Template = c.reference(k.at.field("template"), libraryScope, k.template, nil, c.scopeNames(libraryScope))
+		task.Template = c.reference(k.at.field("template"), libraryScope, k.template, nil, func() []string { return c.scopeNames(libraryScope) })
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // reference resolves template: NAME or templateRef within the library scope, or
-// reports what is wrong with it.
-func (c *compiler) reference(at place, libraryScope, name string, ref *wfv1.TemplateRef, known []string) *Template {
+// reports what is wrong with it; known lists the names that might be meant.
+func (c *compiler) reference(at place, libraryScope, name string, ref *wfv1.TemplateRef, known func() []string) *Template {
 	if ref != nil {
 		key := templateKey{"namespaced/" + ref.Name, ref.Template}
 		if ref.ClusterScope {
@@ -27,7 +27,7 @@ func (c *compiler) reference(at place, libraryScope, name string, ref *wfv1.Temp
 		return t
 	}
 	if _, ok := c.defined(key); !ok {
-		c.problem(at, fmt.Sprintf("names template %s which is not defined", name), meant(name, known, "define it under spec.templates"))
+		c.problem(at, fmt.Sprintf("names template %s which is not defined", name), meant(name, known(), "define it under spec.templates"))
 	}
 	return nil
 }
