@@ -67,6 +67,21 @@ func FilePath(uri string) (string, error) {
 	return path.Clean(u.Path), nil
 }
 
+// PublishedFolder is the folder that the address of a published model names: the
+// last part of its path is the digest itself, as Publish made it. An address that
+// holds a digest and then leads elsewhere names any folder of the machine.
+func PublishedFolder(uri string) (string, error) {
+	folder, err := FilePath(uri)
+	if err != nil {
+		return "", err
+	}
+	digest := URIDigest(uri)
+	if digest == "" || filepath.Base(folder) != hexOf(digest) || FileURI(folder) != uri {
+		return "", fmt.Errorf("%q is no address of a published model, which is file:///PREFIX/SHA256 with nothing after it: take the one that its run published", uri)
+	}
+	return folder, nil
+}
+
 // FileURI is the file:/// address of an absolute path.
 func FileURI(path string) string {
 	return (&url.URL{Scheme: "file", Path: path}).String()

@@ -129,3 +129,23 @@ func entries(t *testing.T, dir string) []string {
 	}
 	return names
 }
+
+// Who writes an address by hand does not get pawl to copy other folders.
+func TestOnlyAddressesOfPublishedModelsNameAFolder(t *testing.T) {
+	hex := strings.Repeat("ab", 32)
+	for uri, want := range map[string]string{
+		"file:///models/" + hex:                 "/models/" + hex,
+		"file:///my%20models/" + hex:            "/my models/" + hex,
+		"file:///models/" + hex + "/../../etc":  "",
+		"file:///models/" + hex + "/%2e%2e/etc": "",
+		"file:///models/" + hex + "/part":       "",
+		"file:///models/./" + hex:               "",
+		"file:///models/@sha256:" + hex:         "",
+		"file:///etc":                           "",
+		"s3://models/" + hex:                    "",
+	} {
+		if got, err := PublishedFolder(uri); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", uri, got, err)
+		}
+	}
+}

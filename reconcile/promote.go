@@ -168,7 +168,7 @@ func (l *Loop) closePull(ctx context.Context, number int, reason string) (forge.
 // deploy brings the model that the base branch names to the stage's model
 // repository.
 func (l *Loop) deploy(ctx context.Context, st stage) error {
-	source, err := promotion.FilePath(st.base.URI)
+	source, err := promotion.PublishedFolder(st.base.URI)
 	if err != nil {
 		return err
 	}
