@@ -3,6 +3,7 @@
 package process_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,6 +103,53 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("%s is on the host", path)
 			os.Remove(path)
+		}
+	}
+}
+
+// Event sources name folders that steps are to see. A manifest that names pawl's
+// data, a home folder or what holds one of them gets nothing.
+func TestAFolderThatHoldsSecretsIsNotShown(t *testing.T) {
+	top := t.TempDir()
+	for _, dir := range []string{"pawl/data", "home/.ssh", "home/incoming", "incoming"} {
+		if err := os.MkdirAll(filepath.Join(top, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"to-data": "pawl/data", "to-keys": "home/.ssh"} {
+		if err := os.Symlink(target, filepath.Join(top, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := openExecutor(t, process.Options{Data: filepath.Join(top, "pawl/data"), Home: filepath.Join(top, "home"), Isolation: process.Namespaces, Path: process.DefaultPath})
+	for dir, seen := range map[string]bool{
+		"incoming": true, "home/incoming": true,
+		"": false, "pawl": false, "pawl/data": false, "pawl/data/attempts": false,
+		"home": false, "home/.ssh": false, "to-data": false, "to-keys": false,
+		"../../../../../../run": false, "../../../../../../root": false, "../../../../../../home": false,
+	} {
+		s := sh(dir, "echo seen")
+		s.Visible = []string{filepath.Join(top, dir)}
+		if _, err := os.Stat(s.Visible[0]); err != nil {
+			continue
+		}
+		if r := run(t, e, s); (r.Outcome == attempt.Succeeded) != seen {
+			t.Errorf("%s ended %s: %s", s.Visible[0], r.Outcome, r.Message)
+		}
+	}
+}
+
+// Whatever a volume is called, it holds nothing of pawl's own: not the folder of
+// the attempt, nor that of the run with its logs.
+func TestNoNameOfAVolumeLeadsOutOfIt(t *testing.T) {
+	e := newExecutor(t, process.Namespaces)
+	for _, name := range []string{"..", ".", "", "../..", "/", "../../x", "%2E%2E", "a/../.."} {
+		for _, shared := range []bool{false, true} {
+			s := sh(fmt.Sprint(name, shared), "ls -A /v; echo x > /v/own && echo kept")
+			s.Mounts = []attempt.Mount{{Volume: name, Path: "/v", Shared: shared}}
+			if got := result(run(t, e, s)); got != "kept" {
+				t.Errorf("volume %q, shared %t: %q", name, shared, got)
+			}
 		}
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/pawl-dev/pawl/engine/attempt"
 )
 
 // show lets the attempt see a folder of the machine, read-only at its own place,
-// where the private root does not show it anyway.
+// where the private root does not show it anyway. Manifests name these folders,
+// so none may hold, or lie in, what roots are there to hide.
 func (s *stage) show(dir string) error {
 	dir = path.Clean(dir)
 	info, err := os.Stat(dir)
@@ -24,6 +26,13 @@ func (s *stage) show(dir string) error {
 	}
 	if !info.IsDir() || !path.IsAbs(dir) {
 		return mistakef("it is no folder")
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	if why := s.secret(real); why != "" {
+		return mistakef("%s, which steps do not see", why)
 	}
 	if p, _ := s.view.placeOf(dir); p.host != "" {
 		for _, m := range s.masked {
@@ -37,8 +46,45 @@ func (s *stage) show(dir string) error {
 	if err != nil {
 		return err
 	}
-	s.bind(mountRead, at, dir, place{frozen: true})
+	s.bind(mountRead, at, real, place{frozen: true})
 	return nil
+}
+
+// secret says why a folder of the machine, a path without symbolic links, is not
+// shown even to those that ask for it: pawl's data and what holds it, whole home
+// folders and the hidden ones in them, where keys lie, and the folder of the
+// machine's sockets.
+func (s *stage) secret(dir string) string {
+	if within(s.data, dir) || within(dir, s.data) {
+		return "it is, holds or lies in pawl's data folder"
+	}
+	for _, m := range s.masked {
+		if within(dir, m) {
+			return "it is or holds " + m
+		}
+	}
+	if within("/run", dir) || within(dir, "/run") {
+		return "it is or lies in /run"
+	}
+	for _, home := range []string{s.home, "/root"} {
+		if hiddenBelow(home, dir) {
+			return "it is a home folder or a hidden one in it"
+		}
+	}
+	if user, _, _ := strings.Cut(strings.TrimPrefix(dir, "/home/"), "/"); dir == "/home" || within("/home", dir) && hiddenBelow("/home/"+user, dir) {
+		return "it is a home folder or a hidden one in it"
+	}
+	return ""
+}
+
+// hiddenBelow says whether dir is home, or lies at or below a name in home that
+// begins with a dot.
+func hiddenBelow(home, dir string) bool {
+	if home == "" || !within(home, dir) {
+		return false
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(dir, home), "/")
+	return rest == "" || strings.HasPrefix(rest, ".")
 }
 
 // mountVolume shows a volume, or a part of it, at its path.

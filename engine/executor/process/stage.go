@@ -143,8 +143,15 @@ func (s *stage) placeFor(kind attempt.PathKind, name, p string) string {
 	return at
 }
 
-// url makes a name of a manifest the name of one folder.
-func url(name string) string { return strings.ReplaceAll(name, "/", "%2F") }
+// url makes a name of a manifest the name of one folder, different names those
+// of different folders, and no name a way out of the folder that it is in.
+func url(name string) string {
+	switch name {
+	case "", ".", "..":
+		return "%" + strings.ReplaceAll(name, ".", "%2E")
+	}
+	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(name)
+}
 
 func (s *stage) expand(text string) string {
 	return attempt.ExpandPaths(text, func(kind attempt.PathKind, name string) string {
