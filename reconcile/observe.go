@@ -195,7 +195,7 @@ func (l *Loop) observeCandidates(cur *synced, st stage, cs []*Candidate, merged 
 				break // what came before it is history
 			}
 		}
-		if at, ok := merged[c.Digest()]; ok && !served && c.Evidence.FinishedAt.Before(at) {
+		if at, ok := merged[c.Digest()]; ok && !served && !c.Evidence.FinishedAt.Truncate(time.Second).After(at) { // forges count seconds
 			if newest == nil {
 				newest = &promotion.Candidacy{Digest: c.Digest(), Why: "it was merged before, and taken back since"}
 			}

@@ -236,11 +236,10 @@ func (w *world) up(g *gate) *boot {
 	}
 	data := filepath.Join(w.root, "data")
 	b := &boot{w: w, gate: g}
-	w.boot = b
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	g.kill = b.cancel
 	var err error
-	if b.store, err = store.Open(b.ctx, filepath.Join(data, "pawl.db"), store.Options{FlushEvery: 5 * time.Millisecond}); err != nil {
+	if b.store, err = openStore(b.ctx, filepath.Join(data, "pawl.db")); err != nil {
 		w.t.Fatal(err)
 	}
 	g.Store = b.store
@@ -251,7 +250,7 @@ func (w *world) up(g *gate) *boot {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	}
-	b.engine = engine.New(engine.Options{Store: g, Executor: w.machine.Executor(), Artifacts: b.artifacts, Grace: time.Second, Log: log})
+	b.engine = engine.New(engine.Options{Store: g, Executor: w.machine.Executor(), Artifacts: b.artifacts, Grace: time.Second, Now: w.now, Log: log})
 	src := gitsync.Source{URL: w.url, Revision: "main"}
 	snapshots, err := gitsync.OpenCache(gitsync.CacheConfig{Dir: filepath.Join(data, "git")})
 	if err != nil {
@@ -280,12 +279,26 @@ func (w *world) up(g *gate) *boot {
 		w.t.Fatal(err)
 	}
 	b.triggers = newTriggers(b.loop)
+	w.boot = b
 	b.work.Go(func() {
 		if err := b.engine.Run(b.ctx, func(string, []byte) bool { return true }); err != nil && b.ctx.Err() == nil {
 			w.t.Error(err)
 		}
 	})
 	return b
+}
+
+// openStore opens a store that was closed a moment ago: a git that another test
+// starts may hold a copy of its lock until it has become git.
+func openStore(ctx context.Context, path string) (*store.Store, error) {
+	for try := 0; ; try++ {
+		st, err := store.Open(ctx, path, store.Options{FlushEvery: 5 * time.Millisecond})
+		var inUse *store.InUseError
+		if !errors.As(err, &inUse) || try == 100 {
+			return st, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // steps begins a life whose passes the test makes: see settle.
@@ -343,26 +356,34 @@ func (b *boot) settle() {
 	b.w.t.Helper()
 	changes := b.store.Subscribe(b.ctx)
 	for b.ctx.Err() == nil {
+		before := b.unfinished()
 		b.loop.lookAt(b.ctx)
 		b.loop.pass(b.ctx, b.triggers)
-		waiting := false
-		rows, err := b.store.UnfinishedRuns(context.Background())
-		if err != nil {
-			b.w.t.Fatal(err)
-		}
-		for _, r := range rows {
-			waiting = waiting || !b.blocks(r)
-		}
-		if !waiting {
+		if before == "" && b.unfinished() == "" {
 			return
 		}
 		select {
 		case <-changes:
 		case <-b.ctx.Done():
-		case <-time.After(30 * time.Second):
-			b.w.t.Fatalf("run %s does not end: %s %s", rows[0].Name, rows[0].Status.Phase, rows[0].Status.Message)
+		case <-time.After(20 * time.Millisecond): // a change came before the look
 		}
 	}
+}
+
+// unfinished is the name of a run that has not ended and does not block, empty if
+// there is none.
+func (b *boot) unfinished() string {
+	b.w.t.Helper()
+	rows, err := b.store.UnfinishedRuns(context.Background())
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, r := range rows {
+		if !b.blocks(r) {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // blocks reports whether the run's attempts run until they are stopped, and run.
@@ -484,6 +505,18 @@ func want[T comparable](t testing.TB, what string, got, want []T) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+// ticking is a clock that is a second later each time it is read.
+func ticking() func() time.Time {
+	var mu sync.Mutex
+	now := time.Now()
+	return func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Second)
+		return now
 	}
 }
 
