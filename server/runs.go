@@ -74,7 +74,12 @@ func (s *Server) runDetail(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Detail(r.Context(), s.Store, run)
+	d, err := Detail(r.Context(), s.Store, run)
+	if err != nil {
+		return nil, err
+	}
+	LastLogs(s.Data, d)
+	return d, nil
 }
 
 func (s *Server) gates(r *http.Request) (any, error) {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,11 +68,11 @@ func appTable(w io.Writer, apps []reconcile.Application, wide bool, now time.Tim
 		}
 		row(w, "Application:", a.Name)
 		row(w, "Repository:", a.Repo)
-		row(w, "Revision:", orDash(a.Revision))
+		row(w, "Revision:", orDash(cmp.Or(a.Revision, strings.TrimPrefix(a.HeadRef, "refs/heads/"))))
 		row(w, "Path:", a.Path)
 		row(w, "Head:", orDash(shortCommit(a.Head)), "checked "+age(a.CheckedAt, now)+" ago")
 		if s := a.Synced; s != nil {
-			row(w, "Synced:", shortCommit(s.Commit), age(s.At, now)+" ago", fmt.Sprintf("%d objects", len(s.Objects)))
+			row(w, "Synced:", shortCommit(s.Commit), age(s.At, now)+" ago", count(len(s.Objects), "object"))
 		} else {
 			row(w, "Synced:", "nothing yet")
 		}
@@ -170,6 +172,10 @@ func stageTable(w io.Writer, stages []reconcile.StageStatus, wide bool) {
 	if wide {
 		head = append(head, "PATH")
 	}
+	if len(stages) == 0 {
+		row(w, "no ModelDeploy is synced")
+		return
+	}
 	row(w, head...)
 	for _, s := range stages {
 		pull := "-"
@@ -185,9 +191,6 @@ func stageTable(w io.Writer, stages []reconcile.StageStatus, wide bool) {
 			line = append(line, s.Deployed.Path)
 		}
 		row(w, line...)
-	}
-	if len(stages) == 0 {
-		row(w, "no ModelDeploy is synced")
 	}
 }
 
@@ -205,12 +208,13 @@ func newCron(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(crons, func(w io.Writer, wide bool) {
+				if len(crons) == 0 {
+					row(w, "no cron workflow is synced")
+					return
+				}
 				row(w, "NAMESPACE", "NAME", "SCHEDULES", "TIMEZONE", "SUSPENDED", "LAST", "NEXT", "WHY")
 				for _, c := range crons {
 					row(w, c.Namespace, c.Name, c.Schedules, orDash(c.Timezone), fmt.Sprint(c.Suspended), when(c.Last), when(c.Next), c.Why)
-				}
-				if len(crons) == 0 {
-					row(w, "no cron workflow is synced")
 				}
 			})
 		},

@@ -45,7 +45,7 @@ Exit codes: 0 nothing is refused, 3 something is.`,
 			if err := g.print(problems, func(io.Writer, bool) {
 				say(g.out, problems, api.SeverityError, api.SeverityWarning, api.SeverityNote)
 				if len(problems) == 0 {
-					fmt.Fprintf(g.out, "%d objects, nothing to say\n", len(objects))
+					fmt.Fprintf(g.out, "%s, nothing to say\n", count(len(objects), "object"))
 				}
 			}); err != nil {
 				return err

@@ -42,6 +42,10 @@ func newPRList(g *globals) *cobra.Command {
 				if wide {
 					head = append(head, "HEAD", "BASE", "LABELS")
 				}
+				if len(prs) == 0 {
+					row(w, "no "+strings.TrimPrefix(state+" ", "all ")+"pull requests")
+					return
+				}
 				row(w, head...)
 				for _, p := range prs {
 					line := []string{fmt.Sprint(p.Number), string(p.State), p.Title, age(p.Created, time.Now())}
@@ -49,9 +53,6 @@ func newPRList(g *globals) *cobra.Command {
 						line = append(line, p.Head, p.Base, strings.Join(p.Labels, ","))
 					}
 					row(w, line...)
-				}
-				if len(prs) == 0 {
-					row(w, "no "+strings.TrimPrefix(state+" ", "all ")+"pull requests")
 				}
 			})
 		},

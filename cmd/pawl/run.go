@@ -144,7 +144,7 @@ func (f *runFlags) submission(ctx context.Context, g *globals, cfg Config) (engi
 	}
 	switch len(workflows) {
 	case 0:
-		return s, problems, usagef("-f %s: there is no Workflow among the %d objects: exactly one is run", strings.Join(f.files, " -f "), len(objects))
+		return s, problems, usagef("-f %s: there is no Workflow among the %s: exactly one is run", strings.Join(f.files, " -f "), count(len(objects), "object"))
 	case 1:
 		s.Workflow = workflows[0]
 	default:

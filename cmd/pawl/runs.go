@@ -68,6 +68,10 @@ func listTable(w io.Writer, runs []server.RunSummary, namespaces, wide bool, now
 	if wide {
 		head = append(head, "RUN KEY", "MESSAGE")
 	}
+	if len(runs) == 0 {
+		row(w, "no runs")
+		return
+	}
 	row(w, head...)
 	for _, r := range runs {
 		line := cells(r.Namespace, r.Name, r.Phase, age(r.Created, now), runTime(r, now), orDash(r.Progress), startedBy(r))
@@ -75,9 +79,6 @@ func listTable(w io.Writer, runs []server.RunSummary, namespaces, wide bool, now
 			line = append(line, orDash(shortKey(r.RunKey)), firstLine(r.Message))
 		}
 		row(w, line...)
-	}
-	if len(runs) == 0 {
-		row(w, "no runs")
 	}
 }
 

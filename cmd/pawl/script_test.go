@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +49,16 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("PAWL", pawl)
+			for _, who := range []string{"AUTHOR", "COMMITTER"} {
+				env.Setenv("GIT_"+who+"_NAME", "Ada")
+				env.Setenv("GIT_"+who+"_EMAIL", "ada@example.com")
+			}
+			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			env.Setenv("ADDRESS", "127.0.0.1:"+port)
 			source, err := filepath.Abs("testdata/source")
 			if err != nil {
 				return err
@@ -61,7 +74,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "until": waitFor, "signal": signalled, "tty": tty,
-			"gone": gone, "jq": jq, "fromyaml": fromYAML, "append": appendTo,
+			"gone": gone, "jq": jq, "fromyaml": fromYAML, "append": appendTo, "http": ask,
 		},
 	})
 }
@@ -118,7 +131,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	re := regexp.MustCompile("(?m)" + args[1])
 	seen := make(chan bool, 1)
-	var out, errOut bytes.Buffer
+	var out bytes.Buffer // both streams: os/exec copies them by one goroutine
 	cmd := command(ts, args[3:])
 	cmd.Stdout = writerFunc(func(p []byte) (int, error) {
 		out.Write(p)
@@ -130,7 +143,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return len(p), nil
 	})
-	cmd.Stderr = &errOut
+	cmd.Stderr = cmd.Stdout
 	ts.Check(cmd.Start())
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -138,17 +151,16 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	case <-seen:
 		ts.Check(cmd.Process.Signal(signals[args[0]]))
 	case err := <-done:
-		ts.Fatalf("it ended before the signal: %v\n%s%s", err, &out, &errOut)
+		ts.Fatalf("it ended before the signal: %v\n%s", err, &out)
 	case <-time.After(scriptPatience):
 		cmd.Process.Kill()
 		<-done
-		ts.Fatalf("nothing like %s came:\n%s%s", args[1], &out, &errOut)
+		ts.Fatalf("nothing like %s came:\n%s", args[1], &out)
 	}
 	<-done
 	ts.Stdout().Write(out.Bytes())
-	ts.Stderr().Write(errOut.Bytes())
 	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
-		ts.Fatalf("exit code %s, want %s\n%s%s", got, args[2], &out, &errOut)
+		ts.Fatalf("exit code %s, want %s\n%s", got, args[2], &out)
 	}
 }
 
@@ -251,4 +263,41 @@ func appendTo(ts *testscript.TestScript, neg bool, args []string) {
 		text += ts.ReadFile(more)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// freePort is a port of loopback that nobody listens on.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// ask sends a request and wants a status; the answer's body is the standard
+// output: http STATUS METHOD URL [HEADER:VALUE…]
+func ask(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: http STATUS METHOD URL [HEADER:VALUE…]")
+	}
+	req, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	for _, h := range args[3:] {
+		name, value, _ := strings.Cut(h, ":")
+		if name == "Host" {
+			req.Host = value
+		}
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Stdout().Write(body)
+	if strconv.Itoa(resp.StatusCode) != args[0] {
+		ts.Fatalf("%s, want %s\n%s", resp.Status, args[0], body)
+	}
 }

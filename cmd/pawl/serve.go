@@ -252,6 +252,7 @@ func appName(url string) string {
 // Run serves until ctx ends, then leaves nothing behind but the attempts that
 // run.
 func (s *serving) Run(ctx context.Context) error {
+	asked := ctx
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { return s.engine.Run(ctx, ofServe) })
 	eg.Go(func() error { return s.loop.Run(ctx) })
@@ -260,8 +261,8 @@ func (s *serving) Run(ctx context.Context) error {
 		eg.Go(func() error { return server.Serve(ctx, s.tcp, s.server.Network()) })
 	}
 	err := eg.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	if errors.Is(err, http.ErrServerClosed) || asked.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // it was asked to end
 	}
 	s.log.Info("stopped")
 	return errors.Join(err, s.close())

@@ -81,3 +81,11 @@ func orDash(s string) string {
 	}
 	return s
 }
+
+// count is "1 object" or "3 objects".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
