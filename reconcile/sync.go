@@ -49,7 +49,7 @@ func (l *Loop) sync(ctx context.Context, commit string) (moved bool, err error) 
 	switch {
 	case errors.As(err, &refused):
 		l.mu.Lock()
-		l.app.Refused = &Refused{Commit: rev.Commit, At: l.Now(), Message: refused.message, Problems: errorsOf(refused.problems)}
+		l.app.Refused = &Refused{Commit: rev.Commit, At: l.Now(), Message: refused.message, Problems: withoutNotes(refused.problems)}
 		l.mu.Unlock()
 		l.Log.Warn("refused", "commit", rev.Commit, "why", refused.Error())
 	case err != nil:
@@ -222,10 +222,11 @@ func (l *Loop) renderOf(snap *gitsync.Snapshot) promotion.Renderer {
 	}
 }
 
-func errorsOf(ps api.Problems) api.Problems {
+// withoutNotes are the errors, and the warnings that may explain them.
+func withoutNotes(ps api.Problems) api.Problems {
 	var out api.Problems
 	for _, p := range ps {
-		if p.Severity == api.SeverityError {
+		if p.Severity != api.SeverityNote {
 			out = append(out, p)
 		}
 	}
