@@ -5,6 +5,7 @@ package process_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -151,6 +152,55 @@ func TestNoNameOfAVolumeLeadsOutOfIt(t *testing.T) {
 				t.Errorf("volume %q, shared %t: %q", name, shared, got)
 			}
 		}
+	}
+}
+
+// Steps of one run share volumes. One of them puts a link to a folder of the
+// machine where another is about to get a part of the volume, again and again.
+func TestAPartOfAVolumeIsNotMountedThroughALink(t *testing.T) {
+	outside := t.TempDir()
+	e := newExecutor(t, process.Namespaces)
+	whole := attempt.Mount{Volume: "v", Path: "/v", Shared: true}
+	swap := sh("swap", `import ctypes, os, time
+os.mkdir("/v/part")
+os.symlink("`+outside+`", "/v/link")
+open("/v/ready", "w")
+while not os.path.exists("/v/over"):
+    ctypes.CDLL(None).renameat2(-100, b"/v/part", -100, b"/v/link", 2)
+    time.sleep(0.001)`)
+	swap.Command[0] = "python3"
+	swap.Mounts = []attempt.Mount{whole}
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("there is no python3 to swap with")
+	}
+	h, err := e.Start(t.Context(), swap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := sh("ready", "until [ -e /v/ready ]; do sleep 0.01; done")
+	ready.Mounts = swap.Mounts
+	run(t, e, ready)
+	mounted := 0
+	for i := range 30 {
+		s := sh(fmt.Sprint("victim", i), "echo x > /part/x")
+		s.Mounts = []attempt.Mount{{Volume: "v", Path: "/part", SubPath: "part", Shared: true}}
+		if h, err := e.Start(t.Context(), s); err == nil { // refused when the link is seen
+			if r, err := e.Wait(t.Context(), h); err == nil && r.Outcome == attempt.Succeeded {
+				mounted++
+			}
+		}
+	}
+	over := sh("over", "touch /v/over")
+	over.Mounts = swap.Mounts
+	run(t, e, over)
+	if _, err := e.Wait(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := os.ReadDir(outside); err != nil || len(found) > 0 {
+		t.Errorf("a step wrote %v outside (%v)", found, err)
+	}
+	if mounted == 0 {
+		t.Error("no step got its part of the volume")
 	}
 }
 

@@ -129,6 +129,7 @@ func (s *stage) mountVolume(m attempt.Mount) error {
 		kind = mountRead
 	}
 	s.bind(kind, at, from, place{frozen: m.Shared || readOnly, volume: !readOnly})
+	s.mounts[len(s.mounts)-1].NoLinks = m.SubPath != ""
 	return nil
 }
 

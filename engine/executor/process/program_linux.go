@@ -16,6 +16,13 @@ type program struct {
 	calls []rawCall
 	words []string // what each call does, for error messages
 	keep  []any    // what the calls' arguments point to
+	files []int    // open for calls, until the clone has its copies
+}
+
+func (p *program) close() {
+	for _, fd := range p.files {
+		unix.Close(fd)
+	}
 }
 
 // rawCall is one system call. A call that may fail is passed over when it does.

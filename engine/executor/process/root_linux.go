@@ -17,7 +17,7 @@ import (
 // of the process. All roots are built on one mount point, each in its own mount
 // namespace, and reached by relative paths, so that most calls are the same for
 // all attempts and stand ready.
-func (s *nsStarter) buildRoot(setup *program, o *order) {
+func (s *nsStarter) buildRoot(setup *program, o *order) error {
 	at := s.base + "/root"
 	if o.Skeleton != "" {
 		setup.mount("overlay", at, "overlay", 0, overlayOptions(o.Skeleton, o.Root, o.Work))
@@ -32,6 +32,12 @@ func (s *nsStarter) buildRoot(setup *program, o *order) {
 	}
 	for _, m := range o.Mounts {
 		at := strings.TrimPrefix(m.At, "/")
+		if m.NoLinks {
+			if err := setup.mountFound(m, at); err != nil {
+				return fmt.Errorf("mount %s on %s: %w", m.From, m.At, err)
+			}
+			continue
+		}
 		switch m.Kind {
 		case mountBind:
 			setup.mount(m.From, at, "", unix.MS_BIND, "")
@@ -43,6 +49,32 @@ func (s *nsStarter) buildRoot(setup *program, o *order) {
 		}
 	}
 	setup.append(s.last)
+	return nil
+}
+
+// mountFound mounts what m.From is now, if no symbolic link leads there. A mount
+// by name would follow a link that another attempt has put in its place.
+func (p *program) mountFound(m mount, at string) error {
+	found, err := unix.Openat2(unix.AT_FDCWD, m.From, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	if errors.Is(err, unix.ELOOP) {
+		return errors.New("a symbolic link has taken its place")
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(found)
+	tree, err := unix.OpenTree(found, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	p.files = append(p.files, tree)
+	here := unix.AT_FDCWD
+	p.add("mount "+m.From+" on "+at, false, unix.SYS_MOVE_MOUNT,
+		uintptr(tree), p.text("\x00"), uintptr(here), p.text(at), unix.MOVE_MOUNT_F_EMPTY_PATH)
+	if m.Kind == mountRead {
+		p.readOnly(at, true)
+	}
+	return nil
 }
 
 // sharedMount is a part of every private root.
@@ -296,7 +328,10 @@ func bindDevice(path, at string) error {
 // try builds a private root and leaves it again.
 func (s *nsStarter) try(o *order) error {
 	setup := &program{}
-	s.buildRoot(setup, o)
+	defer setup.close()
+	if err := s.buildRoot(setup, o); err != nil {
+		return err
+	}
 	p, err := s.clone(setup, &program{})
 	if err != nil {
 		return err

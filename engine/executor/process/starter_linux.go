@@ -71,9 +71,12 @@ func (s *nsStarter) start(o *order, stdout, stderr *os.File) (proc, error) {
 	var err error
 	done := make(chan struct{})
 	s.work <- func() {
-		setup, exec := s.programs(o, stdout, stderr)
-		p, err = s.clone(setup, exec)
-		close(done)
+		defer close(done)
+		setup, exec := &program{}, &program{}
+		defer setup.close()
+		if err = s.programs(setup, exec, o, stdout, stderr); err == nil {
+			p, err = s.clone(setup, exec)
+		}
 	}
 	<-done
 	if err != nil {
@@ -82,12 +85,13 @@ func (s *nsStarter) start(o *order, stdout, stderr *os.File) (proc, error) {
 	return p, nil
 }
 
-// programs are what init and main do. Files are named by number: the caller
+// programs fills in what init and main do. Files are named by number: the caller
 // keeps them open until the clone, which copies the table, is made.
-func (s *nsStarter) programs(o *order, stdout, stderr *os.File) (setup, exec *program) {
-	setup = &program{}
+func (s *nsStarter) programs(setup, exec *program, o *order, stdout, stderr *os.File) error {
 	setup.prctl("end with the holder", unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL))
-	s.buildRoot(setup, o)
+	if err := s.buildRoot(setup, o); err != nil {
+		return err
+	}
 	// The holder keeps its files 0 to 3 open, so what is copied here lies above.
 	setup.dup(int(s.null.Fd()), 0)
 	setup.dup(int(stdout.Fd()), 1)
@@ -96,7 +100,6 @@ func (s *nsStarter) programs(o *order, stdout, stderr *os.File) (setup, exec *pr
 		setup.dup(int(o.fence.procs.Fd()), fenceFD)
 	}
 
-	exec = &program{}
 	exec.add("start a session", false, unix.SYS_SETSID)
 	if o.fence != nil {
 		exec.enter(o.fence)
@@ -104,7 +107,7 @@ func (s *nsStarter) programs(o *order, stdout, stderr *os.File) (setup, exec *pr
 	exec.chdir(o.Dir)
 	exec.unblockSignals()
 	exec.exec(o.Paths, o.Argv, o.Env)
-	return setup, exec
+	return nil
 }
 
 // renounce limits what programs can have that this thread's children execute.

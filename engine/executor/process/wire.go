@@ -102,6 +102,9 @@ type mount struct {
 	Kind mountKind `json:"kind"`
 	At   string    `json:"at"`
 	From string    `json:"from,omitempty"` // on the host; of an overlay the lower folder
+	// NoLinks says that From was found to lead through no symbolic link, and that
+	// other attempts could have put one there since: then it is not mounted.
+	NoLinks bool `json:"noLinks,omitempty"`
 	// Upper and Work are an overlay's writable folders.
 	Upper string `json:"upper,omitempty"`
 	Work  string `json:"work,omitempty"`
