@@ -177,7 +177,8 @@ func (l *Loop) pass(ctx context.Context, t *triggers) time.Time {
 		if ctx.Err() != nil {
 			break
 		}
-		if err != nil {
+		var refused *refusal // is said where it is recorded
+		if err != nil && !errors.As(err, &refused) {
 			l.Log.Error(a.String(), "err", err)
 		}
 		l.tried(a.subject(), err)
