@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -249,7 +249,7 @@ func (d *decoder) names(o *Object, k kind) {
 			d.report(SeverityError, "metadata.name", "missing", "every manifest needs apiVersion, kind and metadata.name")
 		}
 	case k.typ == nil && o.Name != "":
-		for _, fault := range path.IsValidPathSegmentName(o.Name) {
+		for _, fault := range content.IsPathSegmentName(o.Name) {
 			d.report(SeverityError, "metadata.name", fmt.Sprintf("%q %s", o.Name, fault), "")
 		}
 	case o.Name != "":

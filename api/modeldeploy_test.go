@@ -67,7 +67,7 @@ func TestAFaultyModelDeployIsRefusedByField(t *testing.T) {
 		"two stages in one folder":     {"overlays/production", "overlays/staging/eu", "18: error: spec.stages[1].path: lies in or over the path of stages[0] (give each stage a folder of its own)"},
 		"an unknown destination":       {"modelRepository", "moon", "14: error: spec.stages[0].destination: \"moon\" is no destination (write cluster or modelRepository)"},
 		"a target without a name":      {"{kind: InferenceService, name: fraud}", "{kind: InferenceService}", "13: error: spec.stages[0].target.name: missing (name the rendered object)"},
-		"no gate":                      {"    gates:\n    - {name: accurate, expr: \"accuracy > 0.95\"}\n", "", "11: error: spec.stages[0].gates: a stage needs at least one gate (to let every candidate pass say so: {name: any, expr: \"true\"})"},
+		"no gate":                      {"    gates:\n    - {name: accurate, expr: \"accuracy > 0.95\"}\n", "", "11: error: spec.stages[0].gates: a stage needs at least one gate (say what makes a candidate good enough: {name: accurate, expr: \"accuracy > 0.95\"})"},
 		"a gate without an expression": {"expr: \"accuracy > 0.95\"", "expr: ' '", "16: error: spec.stages[0].gates[0].expr: missing (write a CEL expression such as \"accuracy > 0.95\")"},
 		"a gate that cannot decide":    {"onNoCurrent: pass", "onNoCurrent: maybe", "21: error: spec.stages[1].gates[0].onNoCurrent: \"maybe\" is neither pass nor fail (write pass or fail)"},
 		"a label that is two":          {"labels: [ml]", "labels: ['a,b']", "22: error: spec.stages[1].pullRequest.labels[0]: \"a,b\" is no name"},

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -117,7 +118,7 @@ func margin(function string, holds bool, l, r float64) string {
 	if delta < 0 {
 		delta = -delta
 	}
-	switch by := number(delta); {
+	switch by := difference(delta); {
 	case function == operators.Equals || function == operators.NotEquals:
 		if l == r {
 			return ""
@@ -172,4 +173,16 @@ func isOperator(e ast.Expr) bool {
 	}
 	_, ok := operators.FindReverse(e.AsCall().FunctionName())
 	return ok
+}
+
+// difference is a number without what subtracting doubles leaves behind its
+// twelfth digit (0.979167-0.95 is 0.029167000000000054). The numbers themselves
+// are shown whole; it decides nothing.
+func difference(d float64) string {
+	text := strconv.FormatFloat(d, 'g', 12, 64)
+	rounded, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return number(d)
+	}
+	return number(rounded)
 }

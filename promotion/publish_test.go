@@ -15,7 +15,7 @@ import (
 
 func TestPublish(t *testing.T) {
 	ctx, hash := context.Background(), modelfiles.Hash(modelfilestest.Hash)
-	dir, digest := modelfilestest.Model(t, map[string]string{"weights.tsv": "1\n", "assets/vocab.txt": "iris\n"})
+	dir, _ := modelfilestest.Model(t, map[string]string{"weights.tsv": "1\n", "assets/vocab.txt": "iris\n"})
 	if err := os.Symlink("assets/vocab.txt", filepath.Join(dir, "vocab")); err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func (v *validator) stage(at string, s Stage) {
 
 func (v *validator) gates(at string, gates []Gate) {
 	if len(gates) == 0 {
-		v.fault(at, "a stage needs at least one gate", `to let every candidate pass say so: {name: any, expr: "true"}`)
+		v.fault(at, "a stage needs at least one gate", `say what makes a candidate good enough: {name: accurate, expr: "accuracy > 0.95"}`)
 	}
 	seen := map[string]bool{}
 	for i, g := range gates {

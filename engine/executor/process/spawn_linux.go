@@ -44,7 +44,10 @@ type initArgs struct {
 
 // cloneArgs are the arguments of clone3 that this kernel interface began with.
 type cloneArgs struct {
-	flags, pidFD, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+	flags                        uint64
+	_, _, _                      uint64 // pidfd, child_tid, parent_tid
+	exitSignal, stack, stackSize uint64
+	_                            uint64 // tls
 }
 
 // report is what init and main write to the pipe.
