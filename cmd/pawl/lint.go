@@ -73,6 +73,7 @@ func lintAll(objects []*api.Object, namespace string) api.Problems {
 	problems := policies.Admit(placed)
 	for _, o := range placed {
 		problems = append(problems, lint.Check(o)...)
+		problems = append(problems, plan.Check(o, libraryOf(placed, o.Namespace))...)
 		if o.Kind != "Workflow" {
 			continue
 		}
@@ -82,7 +83,7 @@ func lintAll(objects []*api.Object, namespace string) api.Problems {
 			problems = append(problems, p.Unused...)
 		}
 	}
-	problems = append(problems, lint.CheckSources(placed)...)
+	problems = once(append(problems, lint.CheckSources(placed)...))
 	sort.SliceStable(problems, func(i, j int) bool {
 		a, b := problems[i], problems[j]
 		if a.File != b.File {
@@ -91,6 +92,20 @@ func lintAll(objects []*api.Object, namespace string) api.Problems {
 		return a.Line < b.Line
 	})
 	return problems
+}
+
+// once drops what was said before: a template is checked by itself and with
+// every workflow that uses it.
+func once(problems api.Problems) api.Problems {
+	said := map[api.Problem]bool{}
+	var out api.Problems
+	for _, p := range problems {
+		if !said[p] {
+			said[p] = true
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // libraryOf are the objects that a workflow of a namespace may refer to.

@@ -32,25 +32,26 @@ func Compile(in Input) (*Plan, api.Problems) {
 	if in.Namespace == "" && in.Workflow != nil {
 		in.Namespace = in.Workflow.Namespace
 	}
-	c := &compiler{
+	c := newCompiler(in)
+	c.compile()
+	if problems := c.sorted(); problems.Err() != nil {
+		return nil, problems
+	}
+	c.plan.Digest = c.digest()
+	c.plan.Used = c.usedInOrder()
+	return c.plan, c.problems
+}
+
+func newCompiler(in Input) *compiler {
+	return &compiler{
 		in:        in,
 		plan:      &Plan{Name: in.Name, Namespace: in.Namespace, UID: in.UID, Created: in.Created.UTC(), Globals: map[string]string{}},
+		local:     map[string]definition{},
 		templates: map[templateKey]*Template{},
 		said:      map[string]bool{},
 		seen:      map[string]bool{},
 		used:      map[*api.Object]bool{},
 	}
-	c.compile()
-	sort.SliceStable(c.problems, func(i, j int) bool {
-		a, b := c.problems[i].Position, c.problems[j].Position
-		return a.File < b.File || a.File == b.File && a.Line < b.Line
-	})
-	if c.problems.Err() != nil {
-		return nil, c.problems
-	}
-	c.plan.Digest = c.digest()
-	c.plan.Used = c.usedInOrder()
-	return c.plan, c.problems
 }
 
 type compiler struct {
@@ -63,6 +64,8 @@ type compiler struct {
 	local    map[string]definition
 	// root is the object and path prefix that errors about the spec point to.
 	root place
+	// open: other workflow parameters than those of spec may be given.
+	open bool
 
 	templates map[templateKey]*Template
 	said      map[string]bool // kinds of unused field noted
@@ -124,18 +127,7 @@ func (c *compiler) compile() {
 	c.compileClaims()
 	c.compileEntry()
 	c.compileExit()
-	// Templates that nothing reaches are checked too: a mistake in one is a
-	// mistake. Those of a library are its own affair.
-	names := make([]string, 0, len(c.local))
-	for name := range c.local {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		if c.local[name].at.object == w {
-			c.template(templateKey{"", name})
-		}
-	}
+	c.compileRest(w) // those of a library are its own affair
 }
 
 func (c *compiler) walkSpec(o *api.Object) {
@@ -270,7 +262,7 @@ const (
 func (c *compiler) known(kind string) []string {
 	var names []string
 	for _, o := range c.in.Library {
-		if o.Kind == kind {
+		if o.Kind == kind && o != c.in.Workflow {
 			names = append(names, o.Name)
 		}
 	}

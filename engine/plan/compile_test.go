@@ -503,3 +503,46 @@ templates:
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestTemplatesAreCheckedByThemselves(t *testing.T) {
+	template := strings.NewReplacer("kind: Workflow", "kind: WorkflowTemplate", "generateName: wf-", "name: train")
+	check := func(text string) string {
+		t.Helper()
+		objects, problems := api.Decode("t.yaml", []byte(template.Replace(spec(text))))
+		if err := problems.Err(); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, p := range Check(objects[0], objects) {
+			lines = append(lines, p.String())
+		}
+		return strings.Join(lines, "\n")
+	}
+	if got := check(`
+arguments: {parameters: [{name: rate}, {name: size, enum: [small, large]}]}
+templates:
+- name: main
+  inputs: {parameters: [{name: p}]}
+  container: {image: x, args: ["{{workflow.parameters.rate}} {{workflow.parameters.of-the-workflow}} {{inputs.parameters.p}}"]}
+`); got != "" {
+		t.Errorf("a template without entrypoint, and parameters without values: %s", got)
+	}
+	got := check(`
+entrypoint: mian
+templates:
+- name: main
+  steps: [[{name: a, template: trian}]]
+- name: train
+  nodeSelector: {a: b}
+  container: {image: x, args: ["{{inputs.parameters.p}}"]}
+  synchronization: {mutexes: [{name: m}]}
+`)
+	want := `t.yaml:5: error: spec.entrypoint: names template mian which is not defined (did you mean main?)
+t.yaml:8: error: spec.templates[0].steps[0][0].template: names template trian which is not defined (did you mean train?)
+t.yaml:11: error: spec.templates[1].container.args[0]: failed to resolve {{inputs.parameters.p}} (add it to the template's inputs.parameters)
+t.yaml:12: error: spec.templates[1].synchronization: is not run by pawl yet (remove it; parallelism limits what a run does at once)
+t.yaml:10: note: spec.templates[1].nodeSelector: nodeSelector has no meaning for local processes`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

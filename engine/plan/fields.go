@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"sort"
 
 	"github.com/pawl-dev/pawl/api"
@@ -228,14 +227,18 @@ var artifactFields = fields{
 	"name": yes, "path": no, "mode": no, "from": no, "raw": no, "optional": no, "subPath": no,
 	"archive": idle, "archiveLogs": idle, "artifactGC": idle, "globalName": global, "recurseMode": no,
 	"fromExpression": no, "deleted": no,
-	"s3": store, "git": store, "http": store, "artifactory": store, "hdfs": store, "oss": store, "gcs": store, "azure": store,
+}.with(locations(instead("have the step fetch it, or pass it as an output of another step or as raw content")))
+
+// locations are the fields that say where an artifact is kept.
+func locations(r rule) fields {
+	return fields{"s3": r, "git": r, "http": r, "artifactory": r, "hdfs": r, "oss": r, "gcs": r, "azure": r}
 }
 
 var store = instead("remove it: artifacts are kept in the local store")
 
 var inputArtifactFields = artifactFields.with(fields{"path": yes, "mode": yes, "optional": yes, "raw": yes})
 
-var outputArtifactFields = artifactFields.with(fields{"path": yes, "optional": yes, "from": yes, "subPath": yes})
+var outputArtifactFields = artifactFields.with(locations(store)).with(fields{"path": yes, "optional": yes, "from": yes, "subPath": yes})
 
 var volumeFields = fields{
 	"name": yes, "emptyDir": yes, "configMap": yes,
@@ -280,7 +283,9 @@ func (c *compiler) classed(at place, value any, r rule) {
 		}
 		c.problem(at, "is not run by pawl yet", advice)
 	case unused:
-		c.unused(at)
+		if m, ok := value.(map[string]any); !ok || len(m) > 0 {
+			c.unused(at)
+		}
 	case honoured:
 		if r.below != nil {
 			c.walk(at, value, r.below)
@@ -297,7 +302,7 @@ func (c *compiler) unused(at place) {
 	c.said[name] = true
 	c.plan.Unused = append(c.plan.Unused, api.Problem{
 		Severity: api.SeverityNote, Position: at.position(), Path: at.path,
-		Message: fmt.Sprintf("%s has no meaning for local processes and is not used", name),
+		Message: name + " has no meaning for local processes",
 	})
 }
 

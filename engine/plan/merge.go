@@ -21,7 +21,6 @@ func (c *compiler) merge() bool {
 	}
 	if ref == nil {
 		c.spec = own
-		c.local = map[string]definition{}
 		c.define(c.in.Workflow, own.Templates)
 		return true
 	}
@@ -40,7 +39,6 @@ func (c *compiler) merge() bool {
 		return false
 	}
 	c.spec = merged
-	c.local = map[string]definition{}
 	c.define(o, base.Templates)
 	return true
 }
@@ -68,8 +66,11 @@ func (c *compiler) library(at place, name string, cluster bool) (*api.Object, *w
 	}
 	o := c.find(kind, name)
 	if o == nil {
-		c.problem(at, fmt.Sprintf("names %s %s which is not defined", kind, name),
-			meant(name, c.known(kind), "give its manifest too"))
+		hint := "give its manifest too"
+		if near := api.Nearest(name, c.known(kind)); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		c.problem(at, fmt.Sprintf("names %s %s which is not defined", kind, name), hint)
 		return nil, nil
 	}
 	c.used[o] = true

@@ -98,7 +98,7 @@ func (c *compiler) checkGlobal(name, rest, unresolved string) (why, hint string)
 	case "outputs":
 		return "{{" + name + "}} is not run by pawl yet", "pass the output on as an argument, up through the outputs of steps or dag templates"
 	case "parameters":
-		if of == "" {
+		if of == "" || c.open {
 			return "", ""
 		}
 		var known []string
@@ -207,7 +207,7 @@ func (t *Task) checkField(rest, unresolved string) (why, hint string) {
 	case "id", "status", "exitCode", "startedAt", "finishedAt", "":
 		return "", ""
 	case "ip", "hostNodeName":
-		return strings.TrimPrefix(unresolved, "failed to resolve ") + " is not run by pawl yet", "local processes have no address of their own"
+		return strings.TrimPrefix(unresolved, "failed to resolve ") + " is not run by pawl yet", "local processes share the machine's network: write 127.0.0.1"
 	case "outputs":
 	default:
 		return unresolved, "known are id, status, exitCode, startedAt, finishedAt and outputs"
