@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,7 +86,12 @@ func readParameter(v *view, at string) (string, error) {
 	case info.Size() > parameterLimit:
 		return "", fmt.Errorf("%d bytes are too many for a parameter, of which %d are allowed; make it an artifact", info.Size(), parameterLimit)
 	}
-	b, err := os.ReadFile(n.top())
+	f, err := openFound(n.top(), os.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, parameterLimit))
 	return strings.TrimSuffix(string(b), "\n"), err
 }
 

@@ -11,6 +11,9 @@ import (
 
 // plain is a view of one folder of the host as it is, for copying from it.
 func plain(dir string) (*view, node) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	v := &view{places: []place{{at: "/", dir: dir, frozen: true}}}
 	return v, v.places[0].start()
 }
@@ -94,12 +97,12 @@ func (v *view) names(n node) ([]string, error) {
 
 // copyFile copies a file unless dst exists. The copy is the owner's to write.
 func copyFile(src, dst string, mode fs.FileMode) error {
-	in, err := os.Open(src)
+	in, err := openFound(src, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o600)
+	out, err := openFound(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

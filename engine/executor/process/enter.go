@@ -187,7 +187,7 @@ func (s *stage) mountPoint(at string, dir bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return n.at, os.WriteFile(host, nil, 0o644)
+	return n.at, writeFound(host, "", 0o644)
 }
 
 // enterInput puts an input artifact at its path.
@@ -216,10 +216,17 @@ func (s *stage) enterRaw(in attempt.InputArtifact, at string) error {
 		return err
 	}
 	mode := fileMode(in.Mode, 0o644)
-	if err := os.WriteFile(host, []byte(*in.Raw), mode); err != nil {
+	return writeFound(host, *in.Raw, mode)
+}
+
+// writeFound writes a file where a view has found that one can be written.
+func writeFound(path, text string, mode fs.FileMode) error {
+	f, err := openFound(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	if err != nil {
 		return err
 	}
-	return os.Chmod(host, mode)
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }
 
 func fileMode(mode *int32, otherwise fs.FileMode) fs.FileMode {
@@ -284,7 +291,11 @@ func (s *stage) copyIn(from, at string, mode *int32) error {
 		return err
 	}
 	if mode != nil {
-		return os.Chmod(host, fileMode(mode, 0))
+		f, err := openFound(host, os.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Chmod(fileMode(mode, 0)), f.Close())
 	}
 	return nil
 }

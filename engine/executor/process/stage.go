@@ -119,7 +119,7 @@ func (s *stage) prepareOutputs() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(host, []byte(s.expand(*s.spec.Script)), 0o700)
+	return writeFound(host, s.expand(*s.spec.Script), 0o700)
 }
 
 func (s *stage) script() string {
