@@ -256,14 +256,13 @@ func (l *Loop) restore(ctx context.Context) error {
 	// configuration.
 	l.app.Synced = app.Synced
 	cur, _, err := l.load(ctx, gitsync.Revision{Commit: app.Synced.Commit, Ref: app.Synced.Ref})
-	var refused *refusal
-	switch {
-	case errors.As(err, &refused), errors.Is(err, gitsync.ErrNoRevision), errors.Is(err, gitsync.ErrUnreachable):
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
 		l.Log.Warn("what was synced before cannot be loaded again", "commit", app.Synced.Commit, "err", err)
 		l.app.Synced = nil
 		return nil
-	case err != nil:
-		return err
 	}
 	l.putInForce(cur)
 	return nil
