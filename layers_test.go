@@ -67,7 +67,7 @@ func TestImportsFollowTheLayers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && file != root && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "internal_tmp") || d.Name() == "node_modules" || strings.HasPrefix(d.Name(), "pawl-demo")) {
+		if d.IsDir() && file != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || strings.HasPrefix(d.Name(), "pawl-demo")) {
 			return filepath.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
