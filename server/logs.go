@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +75,7 @@ type logFollower struct {
 // logFile is one attempt's log, read so far.
 type logFile struct {
 	offset  int64
-	partial string
+	partial []byte
 	over    bool
 }
 
@@ -130,38 +131,45 @@ func (f *logFollower) read(i int, n engine.IndexedNode, over bool) error {
 	if _, err := file.Seek(l.offset, io.SeekStart); err != nil {
 		return err
 	}
-	lines, err := l.lines(file, over)
-	if err != nil {
-		return err
-	}
-	if f.tail >= 0 && len(lines) > f.tail {
-		lines = lines[len(lines)-f.tail:]
-	}
-	for _, line := range lines {
-		if err := f.send(LogLine{Node: n.DisplayName, Attempt: n.Attempt, Content: line}); err != nil {
-			return err
+	var kept []string // of a tail: the last ones
+	err = l.lines(file, over, func(line string) error {
+		if f.tail < 0 {
+			return f.send(LogLine{Node: n.DisplayName, Attempt: n.Attempt, Content: line})
+		}
+		if kept = append(kept, line); len(kept) > f.tail {
+			kept = kept[1:]
+		}
+		return nil
+	})
+	for _, line := range kept {
+		if err == nil {
+			err = f.send(LogLine{Node: n.DisplayName, Attempt: n.Attempt, Content: line})
 		}
 	}
-	return nil
+	return err
 }
 
-// lines reads whole lines; at the end also one without a newline.
-func (l *logFile) lines(r io.Reader, over bool) ([]string, error) {
-	var lines []string
-	br := bufio.NewReader(r)
+// lines gives each whole line to send; at the end also one without a newline.
+// Never more than one line is held, and a line that never ends is cut: a step
+// can print more than there is memory.
+func (l *logFile) lines(r io.Reader, over bool, send func(line string) error) error {
+	br := bufio.NewReaderSize(r, 64<<10)
 	for {
-		part, err := br.ReadString('\n')
+		part, err := br.ReadSlice('\n')
 		l.offset += int64(len(part))
-		l.partial += part
-		if strings.HasSuffix(l.partial, "\n") || len(l.partial) > maxLogLine || over && err == io.EOF && l.partial != "" {
-			lines = append(lines, strings.TrimSuffix(strings.TrimSuffix(l.partial, "\n"), "\r"))
-			l.partial = ""
+		l.partial = append(l.partial, part...)
+		if bytes.HasSuffix(l.partial, []byte("\n")) || len(l.partial) > maxLogLine || over && err == io.EOF && len(l.partial) > 0 {
+			line := strings.TrimSuffix(strings.TrimSuffix(string(l.partial), "\n"), "\r")
+			l.partial = l.partial[:0]
+			if err := send(line); err != nil {
+				return err
+			}
 		}
-		if err == io.EOF {
-			return lines, nil
-		}
-		if err != nil {
-			return lines, err
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
 		}
 	}
 }
