@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sort"
 
@@ -130,6 +131,9 @@ func newRender(g *globals) *cobra.Command {
 			dir, err := filepath.Abs(a[0])
 			if err != nil {
 				return err
+			}
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				return usagef("render: %s: there is no such folder", a[0])
 			}
 			set, root, err := buildFolder(cmd.Context(), dir)
 			if problems, ok := err.(api.Problems); ok {

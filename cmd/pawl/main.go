@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // schedules name time zones, also on hosts that have none
 
 	"github.com/spf13/cobra"
 
