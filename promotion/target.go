@@ -23,10 +23,10 @@ var frameworks = [...]string{"sklearn", "xgboost", "tensorflow", "pytorch", "tri
 
 // Deployed is what a stage's files say is to be served.
 type Deployed struct {
-	Target string // such as "InferenceService/iris"
-	Field  string // such as "spec.predictor.model.storageUri"
-	URI    string // "" when no model is deployed yet
-	Digest string // the digest that URI names, "" for none
+	Target string `json:"target,omitempty"` // such as "InferenceService/iris"
+	Field  string `json:"field,omitempty"`  // such as "spec.predictor.model.storageUri"
+	URI    string `json:"uri,omitempty"`    // "" when no model is deployed yet
+	Digest string `json:"digest,omitempty"` // the digest that URI names, "" for none
 }
 
 // ReadDeployed renders a stage and reads the address of its model.
