@@ -333,7 +333,11 @@ func Judgements(ctx context.Context, st *store.Store, runUID string) ([]Judgemen
 	return out, nil
 }
 
+// sameJudgement compares all but the times.
 func sameJudgement(a, b Judgement) bool {
-	a.At, b.At = time.Time{}, time.Time{}
-	return reflect.DeepEqual(a, b)
+	return a.Namespace == b.Namespace && a.Model == b.Model && a.Stage == b.Stage && a.Digest == b.Digest && a.Verdict == b.Verdict &&
+		slices.EqualFunc(a.Decisions, b.Decisions, func(a, b policies.Decision) bool {
+			a.At, b.At = time.Time{}, time.Time{}
+			return reflect.DeepEqual(a, b)
+		})
 }

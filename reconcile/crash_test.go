@@ -109,8 +109,8 @@ func (w *world) story(b *boot) string {
 	for _, j := range b.judged() {
 		fmt.Fprintln(&s, "judged", j)
 	}
-	for _, p := range b.pulls() {
-		fmt.Fprintf(&s, "pull request %d %s %s: %s\n", p.Number, strings.Split(p.Head, "-")[0], p.State, p.Title)
+	for i, p := range b.pulls() { // a number may be lost by a crash
+		fmt.Fprintf(&s, "pull request no. %d %s %s: %s\n", i+1, strings.Split(p.Head, "-")[0], p.State, p.Title)
 	}
 	for _, stage := range []string{"staging", "production"} {
 		st := b.stages()[stage]

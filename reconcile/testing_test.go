@@ -356,11 +356,11 @@ func (b *boot) settle() {
 	b.w.t.Helper()
 	changes := b.store.Subscribe(b.ctx)
 	for b.ctx.Err() == nil {
-		before := b.unfinished()
+		calm, count := b.unfinished() == "", len(b.runs())
 		b.loop.lookAt(b.ctx)
 		b.loop.pass(b.ctx, b.triggers)
-		if before == "" && b.unfinished() == "" {
-			return
+		if calm && b.unfinished() == "" && len(b.runs()) == count {
+			return // nothing has started or ended since the pass began
 		}
 		select {
 		case <-changes:

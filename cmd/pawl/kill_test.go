@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,12 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawl-dev/pawl/engine/attempt"
 	"github.com/pawl-dev/pawl/engine/sched"
 	"github.com/pawl-dev/pawl/store"
 )
 
 // sleepers is a workflow whose steps say in the file LOG when they begin and end,
-// each with its process id.
+// each with its process id ($$$$ is how Kubernetes spells $$).
 const sleepers = `
 apiVersion: argoproj.io/v1alpha1
 kind: Workflow
@@ -40,13 +42,13 @@ spec:
       - {name: bad, template: sleep, depends: first, arguments: {parameters: [{name: s, value: "0.9"}, {name: code, value: "7"}]}}
       - {name: last, template: sleep, depends: "many && bad.Failed", arguments: {parameters: [{name: s, value: "0.3"}, {name: code, value: "0"}]}}
   - name: bye
-    container: {image: x, command: [sh, -c, "echo begin bye $$ >> LOG; echo end bye $$ >> LOG"]}
+    container: {image: x, command: [sh, -c, "echo begin bye $$$$ >> LOG; echo end bye $$$$ >> LOG"]}
   - name: sleep
     inputs: {parameters: [{name: s}, {name: code}]}
     container:
       image: x
       command: [sh, -c]
-      args: ["echo begin $PAWL_NODE $$ >> LOG; sleep {{inputs.parameters.s}}; echo end $PAWL_NODE $$ >> LOG; exit {{inputs.parameters.code}}"]
+      args: ["echo begin $PAWL_NODE $$$$ >> LOG; sleep {{inputs.parameters.s}}; echo end $PAWL_NODE $$$$ >> LOG; exit {{inputs.parameters.code}}"]
       resources: {requests: {cpu: 100m}}
 `
 
@@ -83,6 +85,7 @@ func killOften(t *testing.T) {
 	}
 	serve := w.serve()
 	run := w.finished(serve)
+	w.listens(serve)
 	if err := serve.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +168,23 @@ func (w *killWorld) finished(serve *killedServe) store.Run {
 	}
 }
 
+// listens waits until the server answers, and so minds signals.
+func (w *killWorld) listens(serve *killedServe) {
+	w.t.Helper()
+	for range 600 {
+		if conn, err := net.Dial("unix", filepath.Join(w.data, "pawl.sock")); err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case err := <-serve.ended:
+			w.t.Fatalf("pawl serve ended: %v\n%s", err, serve.said)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	w.t.Fatal("pawl serve does not listen")
+}
+
 func (w *killWorld) runs() []store.Run {
 	st, err := store.Open(context.Background(), filepath.Join(w.data, "pawl.db"), store.Options{ReadOnly: true})
 	if err != nil {
@@ -227,10 +247,12 @@ func (w *killWorld) checkJournal(run store.Run) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if ev.Kind != sched.AttemptEnded {
+		// An attempt that was being made when the server was killed, and had not
+		// begun, is lost, and another takes its place.
+		if ev.Kind != sched.AttemptEnded || ev.Result.Outcome == attempt.Lost {
 			continue
 		}
-		if _, twice := codes[ev.Node]; twice || ev.Attempt != 0 || ev.Result.ExitCode == nil {
+		if _, twice := codes[ev.Node]; twice || ev.Result.ExitCode == nil {
 			w.t.Errorf("the journal says %+v of %s", ev.Result, ev.Node)
 			continue
 		}
