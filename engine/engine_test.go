@@ -301,7 +301,6 @@ func TestTroubleWithTheExecutorIsTriedAgainABit(t *testing.T) {
 // closing is an executor that is shut down under a running engine.
 type closing struct {
 	*fake.Executor
-	once   sync.Once
 	closed chan struct{}
 }
 
