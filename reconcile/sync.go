@@ -157,6 +157,9 @@ func (l *Loop) stagesOf(ctx context.Context, snap *gitsync.Snapshot, ref string,
 		case !isBranch:
 			problems = append(problems, problemOf(o, "kind", fmt.Sprintf("a ModelDeploy needs a branch to merge into, and %s is none", ref), "serve a branch: --revision main"))
 		}
+		if dir, err := promotion.FilePath(m.Spec.Candidate.Publish); err == nil && within(l.Data, dir) {
+			problems = append(problems, problemOf(o, "spec.candidate.publish", dir+" lies in pawl's own data", "publish to a folder apart from it"))
+		}
 		for i, s := range m.Spec.Stages {
 			at := fmt.Sprintf("spec.stages[%d]", i)
 			problems = append(problems, unsupported(o, at, s)...)

@@ -292,13 +292,19 @@ func checkTriggers(objects []*api.Object, data string) api.Problems {
 		}
 		for name, f := range es.Spec.File {
 			dir := filepath.Clean(f.WatchPathConfig.Directory)
-			if rel, err := filepath.Rel(dir, data); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			if within(dir, data) || within(data, dir) {
 				path := "spec.file." + name + ".watchPathConfig.directory"
-				problems = append(problems, problemOf(o, path, fmt.Sprintf("%s holds pawl's own data, which no step may see", dir), "watch a folder apart from it"))
+				problems = append(problems, problemOf(o, path, fmt.Sprintf("%s holds pawl's own data, or lies in it, and no step may see that", dir), "watch a folder apart from it"))
 			}
 		}
 	}
 	return append(problems, lint.CheckSources(objects)...)
+}
+
+// within reports whether a clean path is a folder or lies in it.
+func within(folder, p string) bool {
+	rel, err := filepath.Rel(folder, p)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // earliest is the first of two times that are not zero.

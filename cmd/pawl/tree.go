@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/pawl-dev/pawl/engine/sched"
 	"github.com/pawl-dev/pawl/server"
@@ -87,7 +88,7 @@ func (v treeView) line(n server.NodeView, lead string) string {
 	} else if n.LastLog != "" {
 		tail += "  │ " + n.LastLog
 	}
-	text := lead + "\x00 " + n.DisplayName + tail
+	text := lead + "\x00 " + printable(n.DisplayName+tail)
 	if v.width > 0 {
 		text = cut(text, v.width)
 	}
@@ -139,6 +140,17 @@ func (v treeView) print(w io.Writer) {
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	return s
+}
+
+// printable is a text without what a terminal would act on: names of nodes hold
+// values of the run, which may come from anywhere.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // cut shortens s to n runes.

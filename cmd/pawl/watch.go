@@ -179,7 +179,7 @@ func stepLine(n sched.Node, phase sched.Phase) string {
 	if n.Message != "" && phase != sched.Succeeded {
 		line += ": " + firstLine(n.Message)
 	}
-	return line
+	return printable(line)
 }
 
 // draw writes the tree over the one before.
