@@ -131,9 +131,11 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	re := regexp.MustCompile("(?m)" + args[1])
 	seen := make(chan bool, 1)
-	var out bytes.Buffer // both streams: os/exec copies them by one goroutine
+	var out bytes.Buffer
 	cmd := command(ts, args[3:])
-	cmd.Stdout = writerFunc(func(p []byte) (int, error) {
+	// Both streams are one value that can be compared: os/exec then copies them
+	// by one goroutine.
+	cmd.Stdout = &writerFunc{func(p []byte) (int, error) {
 		out.Write(p)
 		if re.Match(out.Bytes()) {
 			select {
@@ -142,7 +144,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		return len(p), nil
-	})
+	}}
 	cmd.Stderr = cmd.Stdout
 	ts.Check(cmd.Start())
 	done := make(chan error, 1)
@@ -164,9 +166,9 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-type writerFunc func(p []byte) (int, error)
+type writerFunc struct{ write func(p []byte) (int, error) }
 
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+func (f *writerFunc) Write(p []byte) (int, error) { return f.write(p) }
 
 // command is one that a script's own commands start, in the script's folder and
 // environment.

@@ -44,7 +44,7 @@ func TestRetiredHolderKeepsItsAttempts(t *testing.T) {
 
 func TestAHolderThatNobodyNeedsEnds(t *testing.T) {
 	data := t.TempDir()
-	e := openExecutor(t, process.Options{Data: data, Detached: true, Idle: time.Millisecond, Isolation: process.None})
+	e := openExecutor(t, process.Options{Data: data, Detached: true, Idle: 500 * time.Millisecond, Isolation: process.None})
 	socket := filepath.Join(data, "holder.sock")
 	_ = e.Close()
 	for deadline := time.Now().Add(20 * time.Second); ; {
