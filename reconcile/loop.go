@@ -254,16 +254,17 @@ func (l *Loop) restore(ctx context.Context) error {
 	}
 	// What was refused is tried once more: this may be another pawl, or another
 	// configuration.
-	l.app.Synced = app.Synced
 	cur, _, err := l.load(ctx, gitsync.Revision{Commit: app.Synced.Commit, Ref: app.Synced.Ref})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		l.Log.Warn("what was synced before cannot be loaded again", "commit", app.Synced.Commit, "err", err)
-		l.app.Synced = nil
 		return nil
 	}
+	l.mu.Lock()
+	l.app.Synced = app.Synced
+	l.mu.Unlock()
 	l.putInForce(cur)
 	return nil
 }
